@@ -1,0 +1,333 @@
+//! Rules for Rust files.
+
+use super::Finding;
+use crate::rust_source::RustSource;
+
+/// Lines of code in one file, tests in the file included.
+const LONGEST_FILE: usize = 500;
+
+/// Names that say nothing about what a module holds.
+const BANNED_MODULES: &[&str] = &[
+    "common", "util", "utils", "helper", "helpers", "core", "manager", "misc", "models", "builders",
+];
+
+/// Code that is not finished, or that hides what a lint found.
+const UNFINISHED: &[(&str, &str)] = &[
+    ("todo!", "finish it or leave it out"),
+    ("unimplemented!", "finish it or leave it out"),
+    ("dbg!", "take it out"),
+    ("#[ignore", "a test runs or does not exist"),
+    ("#[allow(", "use #[expect(lint, reason = \"...\")]"),
+    ("#![allow(", "use #![expect(lint, reason = \"...\")]"),
+];
+
+/// Modules that decide: files or folders whose code takes time and randomness as arguments and
+/// does no I/O.
+const PURE: &[&str] = &[
+    "crates/amqp/src/codec/",
+    "crates/amqp/src/engine/",
+    "crates/protocol/src/",
+    "crates/auth/src/connection_string.rs",
+    "crates/client/src/recovery/machine.rs",
+    "crates/client/src/retry.rs",
+    "crates/emulator/src/log.rs",
+    "crates/emulator/src/selector.rs",
+];
+
+/// What a module that decides must not know.
+const IMPURE: &[&str] = &[
+    "tokio",
+    "async fn",
+    ".await",
+    "Instant::now",
+    "SystemTime::now",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "ToSocketAddrs",
+    "std::fs",
+    "std::env",
+    "std::thread",
+    "Mutex",
+    "RwLock",
+    "mpsc",
+    "rand::",
+    "fastrand",
+    "getrandom",
+    "new_v4",
+];
+
+/// Parts of a string that only `names.rs` of a crate may spell.
+const WIRE_WORDS: &[&str] = &[
+    "com.microsoft",
+    "x-opt-",
+    "apache.org:",
+    "servicebus.windows.net:",
+    "amqp.annotation.",
+    "iothub-",
+    "last_enqueued_",
+    "put-token",
+    "$cbs",
+    "$management",
+];
+
+pub(super) fn check(path: &str, text: &str, source: &RustSource) -> Vec<Finding> {
+    let mut findings = size(path, text, source);
+    findings.extend(module_names(path, source));
+    findings.extend(unfinished(path, source));
+    findings.extend(getters(path, source));
+    findings.extend(sleeps(path, source));
+    findings.extend(purity(path, source));
+    findings.extend(wire_words(path, source));
+    findings
+}
+
+fn size(path: &str, text: &str, source: &RustSource) -> Vec<Finding> {
+    let lines = source.code_lines(text);
+    if lines <= LONGEST_FILE {
+        return Vec::new();
+    }
+    vec![Finding::whole(
+        path,
+        format!("{lines} lines of code, {LONGEST_FILE} are allowed: split it"),
+    )]
+}
+
+fn module_names(path: &str, source: &RustSource) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for part in path.trim_end_matches(".rs").split('/') {
+        if BANNED_MODULES.contains(&part) {
+            findings.push(Finding::whole(
+                path,
+                format!("'{part}' does not say what it holds"),
+            ));
+        }
+    }
+    for (line, text) in source.code.lines().enumerate() {
+        let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+        let name = words.find(|word| *word == "mod").and_then(|_| words.next());
+        if let Some(name) = name.filter(|name| BANNED_MODULES.contains(name)) {
+            findings.push(Finding::at(
+                path,
+                line,
+                format!("'{name}' does not say what it holds"),
+            ));
+        }
+    }
+    findings
+}
+
+fn unfinished(path: &str, source: &RustSource) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (line, text) in source.code.lines().enumerate() {
+        for (word, advice) in UNFINISHED {
+            if text.contains(word) {
+                findings.push(Finding::at(path, line, format!("{word} : {advice}")));
+            }
+        }
+    }
+    findings
+}
+
+fn getters(path: &str, source: &RustSource) -> Vec<Finding> {
+    // `get_mut` is what the standard library calls the twin of `get`.
+    let is_getter = |text: &str| {
+        text.trim_start().starts_with("pub")
+            && text.contains("fn get_")
+            && !text.contains("fn get_mut(")
+    };
+    source
+        .code
+        .lines()
+        .enumerate()
+        .filter(|(_, text)| is_getter(text))
+        .map(|(line, _)| {
+            Finding::at(
+                path,
+                line,
+                "a getter is named after what it returns, without get_",
+            )
+        })
+        .collect()
+}
+
+fn sleeps(path: &str, source: &RustSource) -> Vec<Finding> {
+    let is_test = |line: usize| is_test_file(path) || source.is_test_line(line);
+    source
+        .code
+        .lines()
+        .enumerate()
+        .filter(|(line, text)| {
+            (text.contains("sleep(") || text.contains("sleep_until(")) && is_test(*line)
+        })
+        .map(|(line, _)| {
+            Finding::at(
+                path,
+                line,
+                "a test waits for an event or a paused clock, it never sleeps",
+            )
+        })
+        .collect()
+}
+
+fn purity(path: &str, source: &RustSource) -> Vec<Finding> {
+    if !PURE.iter().any(|pure| path.starts_with(pure)) || is_test_file(path) {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    for (line, text) in source.code.lines().enumerate() {
+        for word in IMPURE.iter().filter(|word| has_word(text, word)) {
+            if !source.is_test_line(line) {
+                let text = format!("'{word}' in a module that decides: take it as an argument");
+                findings.push(Finding::at(path, line, text));
+            }
+        }
+    }
+    findings
+}
+
+fn wire_words(path: &str, source: &RustSource) -> Vec<Finding> {
+    let in_crate = path.starts_with("crates/") && path.contains("/src/");
+    if !in_crate || path.ends_with("/names.rs") || is_test_file(path) {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    for literal in source
+        .strings
+        .iter()
+        .filter(|literal| !source.is_test_line(literal.line))
+    {
+        if let Some(word) = WIRE_WORDS.iter().find(|word| literal.text.contains(**word)) {
+            let text = format!("\"{word}\" is spelled in the crate's names.rs and nowhere else");
+            findings.push(Finding::at(path, literal.line, text));
+        }
+    }
+    findings
+}
+
+/// Whether `text` holds `word` with no letter or digit directly before it.
+fn has_word(text: &str, word: &str) -> bool {
+    text.match_indices(word).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
+    })
+}
+
+fn is_test_file(path: &str) -> bool {
+    path.contains("/tests/") || path.ends_with("/tests.rs") || path.ends_with("_tests.rs")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn findings(path: &str, text: &str) -> Vec<String> {
+        let source = RustSource::split(text);
+        check(path, text, &source)
+            .into_iter()
+            .map(|one| one.to_string())
+            .collect()
+    }
+
+    #[track_caller]
+    fn one(path: &str, text: &str, expected: &str) {
+        let found = findings(path, text);
+        assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+    }
+
+    const SOUND: &str = "//! The word todo!() in a comment.\n\
+        /// See \"x-opt-offset\" and tokio.\n\
+        pub fn offset() -> &'static str { \"todo!\" }\n";
+
+    #[test]
+    fn a_sound_file_has_no_findings() {
+        assert_eq!(
+            findings("crates/protocol/src/batch.rs", SOUND),
+            Vec::<String>::new()
+        );
+    }
+
+    #[test]
+    fn a_long_file_is_found() {
+        let line = "let a = 1;\n";
+        assert_eq!(
+            findings("bench/src/a.rs", &line.repeat(500)),
+            Vec::<String>::new()
+        );
+        one("bench/src/a.rs", &line.repeat(501), "501 lines of code");
+    }
+
+    #[test]
+    fn a_module_that_says_nothing_is_found() {
+        one("crates/amqp/src/util.rs", "", "'util'");
+        one("crates/amqp/tests/common/mod.rs", "", "'common'");
+        one(
+            "crates/amqp/src/lib.rs",
+            "pub(crate) mod helpers;",
+            "'helpers'",
+        );
+    }
+
+    #[test]
+    fn unfinished_code_is_found() {
+        one("xtask/src/a.rs", "fn f() { todo!() }", "todo!");
+        one("xtask/src/a.rs", "fn f() { dbg!(1); }", "dbg!");
+        one(
+            "xtask/src/a.rs",
+            "#[ignore = \"slow\"]\nfn f() {}",
+            "#[ignore",
+        );
+        one(
+            "xtask/src/a.rs",
+            "#[allow(dead_code)]\nfn f() {}",
+            "#[allow(",
+        );
+    }
+
+    #[test]
+    fn a_getter_is_found() {
+        one(
+            "xtask/src/a.rs",
+            "    pub(crate) fn get_name(&self) {}",
+            "get_",
+        );
+        assert!(findings("xtask/src/a.rs", "fn get_it() {}").is_empty());
+    }
+
+    #[test]
+    fn a_test_that_sleeps_is_found() {
+        one(
+            "crates/client/tests/send.rs",
+            "sleep(second).await;",
+            "never sleeps",
+        );
+        let module = "#[cfg(test)]\nmod tests {\n  fn f() { tokio::time::sleep(d); }\n}\n";
+        one("crates/client/src/a.rs", module, "never sleeps");
+        assert!(findings("crates/amqp/src/net/clock.rs", "sleep(d).await").is_empty());
+    }
+
+    #[test]
+    fn a_clock_in_a_module_that_decides_is_found() {
+        one(
+            "crates/amqp/src/engine/link.rs",
+            "let now = Instant::now();",
+            "Instant::now",
+        );
+        one(
+            "crates/protocol/src/batch.rs",
+            "use tokio::sync::mpsc;",
+            "tokio",
+        );
+        assert!(findings("crates/amqp/src/net/driver.rs", "Instant::now();").is_empty());
+        assert!(findings("crates/amqp/src/engine/link.rs", "use std::time::Instant;").is_empty());
+    }
+
+    #[test]
+    fn a_wire_name_outside_of_names_is_found() {
+        let text = "const A: &str = \"x-opt-offset\";";
+        one("crates/protocol/src/batch.rs", text, "names.rs");
+        one("crates/amqp/src/codec/value.rs", text, "names.rs");
+        assert!(findings("crates/protocol/src/names.rs", text).is_empty());
+        assert!(findings("crates/protocol/tests/batch.rs", text).is_empty());
+    }
+}
