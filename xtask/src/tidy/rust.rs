@@ -315,7 +315,7 @@ mod tests {
         );
         one(
             "crates/protocol/src/batch.rs",
-            "use tokio::sync::mpsc;",
+            "use tokio::task;",
             "tokio",
         );
         assert!(findings("crates/amqp/src/net/driver.rs", "Instant::now();").is_empty());
