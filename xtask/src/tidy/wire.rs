@@ -107,9 +107,8 @@ fn read_tables(doc: &str, names: &mut Spelled, numbers: &mut Spelled, findings: 
                 } else {
                     normal_number(&key).unwrap_or(key)
                 };
-                if list.insert(key, who).is_some() {
-                    findings.push(Finding::at(DOC, line, "the row is there twice"));
-                }
+                // One name may mean two things and then has two rows.
+                list.entry(key).or_default().extend(who);
             }
             _ => {}
         }
