@@ -79,7 +79,7 @@ pub(crate) fn run(workspace: &Workspace, _: &[String]) -> Result<Tally, Failure>
             findings.extend(prose::commands(&file.path, &file.text, &packages));
         }
         if file.path.ends_with("Cargo.toml") && !manifests::stands_alone(&file.text) {
-            findings.extend(manifests::member(&file.path, &file.text));
+            findings.extend(manifests::member(&file.path, &file.text, root));
             findings.extend(manifests::lints(&file.path, &file.text, root));
         }
     }

@@ -13,15 +13,20 @@ pub(super) fn stands_alone(text: &str) -> bool {
     text.lines().any(|line| line.trim() == "[workspace]")
 }
 
-/// A member names no version of a dependency.
-pub(super) fn member(path: &str, text: &str) -> Vec<Finding> {
+/// A member names no version of a dependency, except the workspace's own beside a path: that is how
+/// one of ours is taken without its default features.
+pub(super) fn member(path: &str, text: &str, root: &str) -> Vec<Finding> {
+    let own = root
+        .lines()
+        .find(|line| line.trim().starts_with("version = "))
+        .unwrap_or_default();
     let mut findings = Vec::new();
     let mut section = "";
     for (line, content) in text.lines().enumerate() {
         let content = content.trim();
         if let Some(name) = content.strip_prefix('[') {
             section = name.trim_matches(['[', ']']);
-        } else if section.ends_with("dependencies") && names_a_version(content) {
+        } else if section.ends_with("dependencies") && names_a_version(content, own.trim()) {
             let text = "versions are in the root manifest: use workspace = true";
             findings.push(Finding::at(path, line, text));
         }
@@ -80,10 +85,13 @@ fn lint_lines(text: &str, prefix: &str) -> Vec<String> {
     lines
 }
 
-fn names_a_version(line: &str) -> bool {
+fn names_a_version(line: &str, own: &str) -> bool {
     let Some((_, value)) = line.split_once('=') else {
         return false;
     };
+    if !own.is_empty() && value.contains("path = ") && value.contains(own) {
+        return false;
+    }
     !line.starts_with('#') && (value.trim_start().starts_with('"') || value.contains("version"))
 }
 
@@ -152,6 +160,8 @@ mod tests {
         tokio = { workspace = true, features = [\"rt\"] }\n\n\
         [dev-dependencies]\nb = { path = \"../b\" }\n\n[lints]\nworkspace = true\n";
 
+    const ROOT: &str = "[workspace.package]\nversion = \"0.1.0\"\n";
+
     fn package(name: &str, version: &str, examples: &[&str]) -> Package {
         Package {
             name: name.to_owned(),
@@ -167,17 +177,21 @@ mod tests {
 
     #[test]
     fn a_version_in_a_member_is_found() {
-        assert_eq!(member("a/Cargo.toml", MEMBER), Vec::new());
-        for planted in ["bytes = \"1\"", "bytes = { version = \"1\" }"] {
+        assert_eq!(member("a/Cargo.toml", MEMBER, ROOT), Vec::new());
+        let ours = "bytes = { path = \"../b\", version = \"0.1.0\", default-features = false }";
+        let text = MEMBER.replace("bytes.workspace = true", ours);
+        assert_eq!(member("a/Cargo.toml", &text, ROOT), Vec::new());
+        let other = ours.replace("0.1.0", "0.2.0");
+        for planted in ["bytes = \"1\"", "bytes = { version = \"1\" }", &other] {
             let text = MEMBER.replace("bytes.workspace = true", planted);
-            assert_eq!(member("a/Cargo.toml", &text).len(), 1, "{planted}");
+            assert_eq!(member("a/Cargo.toml", &text, ROOT).len(), 1, "{planted}");
         }
     }
 
     #[test]
     fn a_member_with_its_own_rules_is_found() {
         let own_edition = MEMBER.replace("edition.workspace = true", "edition = \"2021\"");
-        assert_eq!(member("a/Cargo.toml", &own_edition).len(), 1);
+        assert_eq!(member("a/Cargo.toml", &own_edition, ROOT).len(), 1);
     }
 
     #[test]
