@@ -80,6 +80,13 @@ impl Map {
         self.0.len()
     }
 
+    /// How many bytes the map takes when it is written.
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        let entry = |(key, value): &(Value, Value)| key.encoded_len() + value.encoded_len();
+        super::write::map_len(self.0.iter().map(entry).sum())
+    }
+
     /// Whether there is no entry.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -76,7 +76,7 @@ fn size32(buf: &[u8], at: usize) -> Option<usize> {
 }
 
 /// The items of a list or map: how many, where the first one starts, and where the last one ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Extent {
     pub(crate) count: usize,
     pub(crate) first: usize,
@@ -93,7 +93,7 @@ pub(crate) fn list(buf: &[u8], pos: usize, field: &'static str) -> Result<Extent
 #[inline]
 pub(crate) fn map(buf: &[u8], pos: usize, field: &'static str) -> Result<Extent, DecodeError> {
     let extent = extent(buf, pos, code::MAP8, code::MAP32, field)?;
-    if extent.count % 2 != 0 {
+    if !extent.count.is_multiple_of(2) {
         return Err(DecodeError::new(Kind::Count, field, pos));
     }
     Ok(extent)
@@ -245,7 +245,7 @@ fn items(
     depth: usize,
     pairs: bool,
 ) -> Result<(), DecodeError> {
-    if count > buf.len() - first || (pairs && count % 2 != 0) {
+    if count > buf.len() - first || (pairs && !count.is_multiple_of(2)) {
         return Err(DecodeError::new(Kind::Count, "value", first));
     }
     let mut pos = first;

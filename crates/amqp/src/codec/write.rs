@@ -10,7 +10,7 @@ use bytes::{BufMut, BytesMut};
 use super::{FieldList, Symbol, Value, code};
 
 /// Longest body, in bytes, of a list or map whose size still fits one byte (the count takes one more).
-const SHORT_BODY: usize = 254;
+pub(super) const SHORT_BODY: usize = 254;
 /// Constructor, four-byte size and four-byte count.
 const WIDE_HEAD: usize = 9;
 /// Constructor, one-byte size and one-byte count.
@@ -396,6 +396,44 @@ impl<'a> ListWriter<'a> {
         self.out.put_bytes(code::NULL, self.nulls);
         self.count += self.nulls;
         self.nulls = 0;
+    }
+}
+
+/// The size of a list whose trailing nulls are dropped, summed up field by field.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ListLen {
+    count: usize,
+    body: usize,
+    nulls: usize,
+}
+
+impl ListLen {
+    /// A list without fields.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            count: 0,
+            body: 0,
+            nulls: 0,
+        }
+    }
+
+    /// The next field takes `len` bytes, or is null.
+    pub const fn optional(&mut self, len: Option<usize>) {
+        match len {
+            Some(len) => {
+                self.count += self.nulls + 1;
+                self.body += self.nulls + len;
+                self.nulls = 0;
+            }
+            None => self.nulls += 1,
+        }
+    }
+
+    /// The size of the whole list.
+    #[must_use]
+    pub const fn finish(self) -> usize {
+        list_len(self.count, self.body)
     }
 }
 

@@ -88,7 +88,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn entries(&mut self, wide: bool, depth: usize) -> Result<Map, DecodeError> {
         let depth = self.deeper(depth)?;
         self.compound(wide, |reader, count| {
-            if count % 2 != 0 {
+            if !count.is_multiple_of(2) {
                 return Err(reader.error(Kind::Count));
             }
             let mut map = Map::with_capacity((count / 2).min(limits::PREALLOCATED_ITEMS));

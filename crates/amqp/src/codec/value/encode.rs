@@ -41,7 +41,7 @@ pub(super) fn value_len(value: &Value) -> usize {
         Value::String(text) => write::str_len(text),
         Value::Symbol(name) => write::symbol_len(name),
         Value::List(items) => list_len(items),
-        Value::Map(map) => write::map_len(entries_len(map)),
+        Value::Map(map) => map.encoded_len(),
         Value::Array(items) => array_len(items),
         Value::Described(described) => {
             1 + value_len(&described.descriptor) + value_len(&described.value)
@@ -165,11 +165,11 @@ fn shared(elements: &[&Value], wide: u8) -> Option<u8> {
 /// Whether the size of this element can be written in one byte.
 fn fits_one_byte(element: &Value) -> bool {
     match element {
-        Value::List(items) => 1 + items_len(items) <= 0xff,
-        Value::Map(map) => 1 + entries_len(map) <= 0xff,
+        Value::List(items) => items_len(items) <= write::SHORT_BODY,
+        Value::Map(map) => entries_len(map) <= write::SHORT_BODY,
         Value::Array(items) => match Layout::of(items) {
             Some(layout) => write::short_array(items.len(), layout.body),
-            None => 1 + items_len(items) <= 0xff,
+            None => items_len(items) <= write::SHORT_BODY,
         },
         Value::Binary(bytes) => bytes.len() <= 0xff,
         Value::String(text) => text.len() <= 0xff,
