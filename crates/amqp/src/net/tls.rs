@@ -1,0 +1,69 @@
+//! TLS by rustls. The provider is always named, so that other crates in the same program cannot
+//! make the choice ambiguous.
+
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::endpoint::TlsOptions;
+
+/// The provider this crate was built with; aws-lc-rs when there are both.
+fn provider() -> Result<CryptoProvider, String> {
+    #[cfg(feature = "tls-aws-lc-rs")]
+    return Ok(rustls::crypto::aws_lc_rs::default_provider());
+    #[cfg(all(feature = "tls-ring", not(feature = "tls-aws-lc-rs")))]
+    return Ok(rustls::crypto::ring::default_provider());
+    #[cfg(not(any(feature = "tls-aws-lc-rs", feature = "tls-ring")))]
+    return Err("built without a provider; enable `tls-aws-lc-rs` or `tls-ring`".to_owned());
+}
+
+fn config(options: &TlsOptions) -> Result<ClientConfig, String> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(provider()?))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let builder = if options.roots_der.is_empty() {
+        use rustls_platform_verifier::BuilderVerifierExt;
+        builder
+            .with_platform_verifier()
+            .map_err(|error| error.to_string())?
+    } else {
+        let mut roots = RootCertStore::empty();
+        for root in &options.roots_der {
+            roots
+                .add(CertificateDer::from(root.clone()))
+                .map_err(|error| format!("a root certificate cannot be used: {error}"))?;
+        }
+        builder.with_root_certificates(roots)
+    };
+    match &options.client_certificate {
+        None => Ok(builder.with_no_client_auth()),
+        Some((chain, key)) => {
+            let chain = chain.iter().cloned().map(CertificateDer::from).collect();
+            let key = PrivateKeyDer::try_from(key.clone())
+                .map_err(|error| format!("the private key cannot be used: {error}"))?;
+            builder
+                .with_client_auth_cert(chain, key)
+                .map_err(|error| format!("the client certificate cannot be used: {error}"))
+        }
+    }
+}
+
+pub(crate) async fn connect(
+    tcp: TcpStream,
+    host: &str,
+    options: &TlsOptions,
+) -> Result<TlsStream<TcpStream>, String> {
+    let name = options.server_name.as_deref().unwrap_or(host);
+    let name = ServerName::try_from(name.to_owned())
+        .map_err(|_| "the host is not a name or address that a certificate can carry".to_owned())?;
+    let connector = TlsConnector::from(Arc::new(config(options)?));
+    connector
+        .connect(name, tcp)
+        .await
+        .map_err(|error| error.to_string())
+}
