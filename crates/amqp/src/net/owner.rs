@@ -134,9 +134,6 @@ impl Owner {
     fn handle_commands(&mut self, engine: &mut Connection, now: Instant) {
         let mut taken = std::mem::take(&mut self.taken);
         self.inbox.take(&mut taken);
-        for command in taken.commands.drain(..) {
-            self.handle_command(engine, now, command);
-        }
         for link in taken.senders.drain(..) {
             if let Some(id) = link.id.get() {
                 self.pump(engine, now, *id, &link);
@@ -146,6 +143,10 @@ impl Owner {
             if let Some(id) = link.id.get() {
                 self.handle_consumption(engine, now, *id, &link);
             }
+        }
+        // After the links: what was settled before a close leaves before the close.
+        for command in taken.commands.drain(..) {
+            self.handle_command(engine, now, command);
         }
         self.taken = taken;
     }

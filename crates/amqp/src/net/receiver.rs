@@ -167,6 +167,12 @@ impl Drop for ReceiveOwner {
     }
 }
 
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.report();
+    }
+}
+
 /// A receiving link. Dropping it detaches the link; what still arrives is dropped silently.
 #[derive(Debug)]
 pub struct Receiver {
