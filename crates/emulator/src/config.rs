@@ -1,0 +1,475 @@
+//! What an emulator serves: hubs, keys, listeners and limits.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::names;
+
+/// Name of the hub that exists when none is configured.
+pub const DEFAULT_HUB: &str = "hub";
+/// Partitions of the hub that exists when none is configured.
+pub const DEFAULT_PARTITIONS: u32 = 4;
+/// Name of the key that exists when none is configured.
+pub const DEFAULT_KEY_NAME: &str = "RootManageSharedAccessKey";
+/// The key that exists when none is configured: a placeholder, not a secret.
+pub const DEFAULT_KEY: &str = "SAS_KEY_VALUE";
+
+/// Most partitions of one hub; the largest tier of the service has as many.
+pub const MAX_PARTITIONS: u32 = 1024;
+/// Longest name of a hub, in characters.
+pub const MAX_HUB_NAME: usize = 256;
+/// Longest name of a consumer group, in characters.
+pub const MAX_GROUP_NAME: usize = 50;
+
+/// One hub.
+///
+/// ```
+/// use eventhubs_emulator::HubConfig;
+///
+/// let hub = HubConfig::new("telemetry", 8).with_consumer_group("billing");
+/// assert_eq!(hub.partitions, 8);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubConfig {
+    /// Name: 1 to 256 letters, digits, `.`, `-` and `_`, a letter or digit first and last.
+    pub name: String,
+    /// Partitions: 1 to 1024, ids `0` to `partitions - 1`.
+    pub partitions: u32,
+    /// Consumer groups besides `$Default`, which every hub has.
+    pub consumer_groups: Vec<String>,
+}
+
+impl HubConfig {
+    /// A hub with the consumer group `$Default` only.
+    pub fn new(name: impl Into<String>, partitions: u32) -> Self {
+        Self {
+            name: name.into(),
+            partitions,
+            consumer_groups: Vec::new(),
+        }
+    }
+
+    /// Adds a consumer group: 1 to 50 characters, the same ones as in a hub's name.
+    #[must_use]
+    pub fn with_consumer_group(mut self, name: impl Into<String>) -> Self {
+        self.consumer_groups.push(name.into());
+        self
+    }
+}
+
+/// What the owner of a key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rights {
+    /// Attach producer links.
+    pub send: bool,
+    /// Attach consumer links.
+    pub listen: bool,
+    /// Everything, hub management included.
+    pub manage: bool,
+}
+
+impl Rights {
+    /// Send, listen and manage.
+    pub const ALL: Self = Self {
+        send: true,
+        listen: true,
+        manage: true,
+    };
+    /// Send only.
+    pub const SEND: Self = Self {
+        send: true,
+        listen: false,
+        manage: false,
+    };
+    /// Listen only.
+    pub const LISTEN: Self = Self {
+        send: false,
+        listen: true,
+        manage: false,
+    };
+}
+
+/// A shared access key. Its `Debug` form does not show the key.
+///
+/// ```
+/// use eventhubs_emulator::{Rights, SasKey};
+///
+/// let key = SasKey::new("reader", "c2VjcmV0").with_rights(Rights::LISTEN);
+/// assert!(!format!("{key:?}").contains("c2VjcmV0"));
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct SasKey {
+    /// Name that tokens give as `skn`.
+    pub name: String,
+    /// The key; its bytes sign as they are and are not decoded first.
+    pub key: String,
+    /// What a token signed with it allows; everything unless narrowed.
+    pub rights: Rights,
+}
+
+impl SasKey {
+    /// A key with all rights.
+    pub fn new(name: impl Into<String>, key: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            key: key.into(),
+            rights: Rights::ALL,
+        }
+    }
+
+    /// Narrows what the key allows.
+    #[must_use]
+    pub fn with_rights(mut self, rights: Rights) -> Self {
+        self.rights = rights;
+        self
+    }
+}
+
+impl fmt::Debug for SasKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SasKey")
+            .field("name", &self.name)
+            .field("key", &"redacted")
+            .field("rights", &self.rights)
+            .finish()
+    }
+}
+
+/// Bounds on what the emulator keeps and lets in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of events kept per partition before the oldest go; default 64 MiB. One accepted
+    /// message more than this may be held for as long as its events are being delivered.
+    pub partition_bytes: usize,
+    /// Events kept per partition before the oldest go; default 1 000 000.
+    pub partition_events: usize,
+    /// Connections at a time; default 5 000. Further ones are closed as soon as they are accepted.
+    pub connections: usize,
+    /// Largest message a producer may send, in bytes; default 1 048 576. Announced on each link.
+    pub max_message_size: u64,
+    /// Receivers without an epoch per partition and consumer group; default 5.
+    pub receivers_per_partition: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            partition_bytes: 64 << 20,
+            partition_events: 1_000_000,
+            connections: 5_000,
+            max_message_size: 1 << 20,
+            receivers_per_partition: 5,
+        }
+    }
+}
+
+/// Configuration of an [`Emulator`](crate::Emulator).
+///
+/// The default serves hub `hub` with 4 partitions on a free port of `127.0.0.1`, with key
+/// `RootManageSharedAccessKey` = `SAS_KEY_VALUE`.
+///
+/// ```
+/// use eventhubs_emulator::{Config, HubConfig};
+///
+/// let config = Config::default()
+///     .with_hub("orders", 2)
+///     .with_hub_config(HubConfig::new("telemetry", 8).with_consumer_group("billing"))
+///     .with_key("app", "bm90LWEtc2VjcmV0");
+/// config.validate()?;
+/// # Ok::<(), eventhubs_emulator::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Hubs; when empty, hub `hub` with 4 partitions.
+    pub hubs: Vec<HubConfig>,
+    /// Keys; when empty, `RootManageSharedAccessKey` = `SAS_KEY_VALUE` with all rights.
+    pub keys: Vec<SasKey>,
+    /// Addresses to listen on for plaintext AMQP; port 0 takes a free port. When empty the
+    /// emulator is reached in memory only.
+    pub listen: Vec<SocketAddr>,
+    /// Delay of everything the emulator writes, order kept; default none.
+    pub latency: Duration,
+    /// Accepts messages above [`Limits::max_message_size`], as the service sometimes does.
+    pub lenient: bool,
+    /// Bounds on memory and connections.
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            hubs: Vec::new(),
+            keys: Vec::new(),
+            listen: vec![SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))],
+            latency: Duration::ZERO,
+            lenient: false,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Why a [`Config`] cannot be served. Names the entry, never a key.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A hub's or consumer group's name breaks the naming rules.
+    #[error(
+        "{what} name '{name}' is not valid: use 1 to {longest} letters, digits, '.', '-' and '_', \
+         with a letter or digit at both ends"
+    )]
+    Name {
+        /// "hub" or "consumer group".
+        what: &'static str,
+        /// The name as given.
+        name: String,
+        /// Most characters of such a name.
+        longest: usize,
+    },
+    /// The same name twice; names differ by more than case.
+    #[error("{what} '{name}' is configured twice")]
+    Duplicate {
+        /// "hub", "consumer group" or "key".
+        what: &'static str,
+        /// The second one's name.
+        name: String,
+    },
+    /// A hub without partitions, or with too many.
+    #[error("hub '{hub}' has {partitions} partitions: use 1 to {MAX_PARTITIONS}")]
+    Partitions {
+        /// The hub.
+        hub: String,
+        /// Partitions asked for.
+        partitions: u32,
+    },
+    /// A key without a name or without a value.
+    #[error("key '{name}' needs both a name and a value")]
+    Key {
+        /// The key's name.
+        name: String,
+    },
+    /// A limit of zero would let nothing through.
+    #[error("limit '{limit}' is 0: use at least 1")]
+    Limit {
+        /// The field of [`Limits`].
+        limit: &'static str,
+    },
+}
+
+impl Config {
+    /// Adds a hub with the consumer group `$Default`.
+    #[must_use]
+    pub fn with_hub(self, name: impl Into<String>, partitions: u32) -> Self {
+        self.with_hub_config(HubConfig::new(name, partitions))
+    }
+
+    /// Adds a hub.
+    #[must_use]
+    pub fn with_hub_config(mut self, hub: HubConfig) -> Self {
+        self.hubs.push(hub);
+        self
+    }
+
+    /// Adds a key with all rights.
+    #[must_use]
+    pub fn with_key(self, name: impl Into<String>, key: impl Into<String>) -> Self {
+        self.with_sas_key(SasKey::new(name, key))
+    }
+
+    /// Adds a key.
+    #[must_use]
+    pub fn with_sas_key(mut self, key: SasKey) -> Self {
+        self.keys.push(key);
+        self
+    }
+
+    /// Replaces the addresses to listen on.
+    #[must_use]
+    pub fn with_listen(mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        self.listen = addresses.into_iter().collect();
+        self
+    }
+
+    /// No sockets: the emulator is reached through
+    /// [`Emulator::connect_memory`](crate::Emulator::connect_memory) only.
+    #[must_use]
+    pub fn in_memory(mut self) -> Self {
+        self.listen.clear();
+        self
+    }
+
+    /// Sets the delay of everything the emulator writes.
+    #[must_use]
+    pub fn with_latency(mut self, latency: Duration) -> Self {
+        self.latency = latency;
+        self
+    }
+
+    /// Sets whether messages above the size limit are accepted.
+    #[must_use]
+    pub fn with_lenient(mut self, lenient: bool) -> Self {
+        self.lenient = lenient;
+        self
+    }
+
+    /// Replaces the limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Checks names, counts and limits.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first entry that cannot be served.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        for (index, hub) in self.hubs.iter().enumerate() {
+            validate_hub(hub)?;
+            let same = |other: &HubConfig| other.name.eq_ignore_ascii_case(&hub.name);
+            refuse_duplicate("hub", &hub.name, self.hubs[..index].iter().any(same))?;
+        }
+        for (index, key) in self.keys.iter().enumerate() {
+            if key.name.is_empty() || key.key.is_empty() {
+                return Err(ConfigError::Key {
+                    name: key.name.clone(),
+                });
+            }
+            let same = |other: &SasKey| other.name == key.name;
+            refuse_duplicate("key", &key.name, self.keys[..index].iter().any(same))?;
+        }
+        let limits = [
+            ("partition_bytes", self.limits.partition_bytes == 0),
+            ("partition_events", self.limits.partition_events == 0),
+            ("connections", self.limits.connections == 0),
+            ("max_message_size", self.limits.max_message_size == 0),
+            (
+                "receivers_per_partition",
+                self.limits.receivers_per_partition == 0,
+            ),
+        ];
+        match limits.into_iter().find(|(_, zero)| *zero) {
+            Some((limit, _)) => Err(ConfigError::Limit { limit }),
+            None => Ok(()),
+        }
+    }
+
+    /// The configured hubs, or the default one.
+    pub(crate) fn effective_hubs(&self) -> Vec<HubConfig> {
+        match self.hubs.is_empty() {
+            true => vec![HubConfig::new(DEFAULT_HUB, DEFAULT_PARTITIONS)],
+            false => self.hubs.clone(),
+        }
+    }
+
+    /// The configured keys, or the default one.
+    pub(crate) fn effective_keys(&self) -> Vec<SasKey> {
+        match self.keys.is_empty() {
+            true => vec![SasKey::new(DEFAULT_KEY_NAME, DEFAULT_KEY)],
+            false => self.keys.clone(),
+        }
+    }
+}
+
+fn validate_hub(hub: &HubConfig) -> Result<(), ConfigError> {
+    validate_name("hub", &hub.name, MAX_HUB_NAME)?;
+    if hub.partitions == 0 || hub.partitions > MAX_PARTITIONS {
+        return Err(ConfigError::Partitions {
+            hub: hub.name.clone(),
+            partitions: hub.partitions,
+        });
+    }
+    for (index, group) in hub.consumer_groups.iter().enumerate() {
+        let is_default = group.eq_ignore_ascii_case(names::DEFAULT_GROUP);
+        if !is_default {
+            validate_name("consumer group", group, MAX_GROUP_NAME)?;
+        }
+        let same = |other: &String| other.eq_ignore_ascii_case(group);
+        let twice = is_default || hub.consumer_groups[..index].iter().any(same);
+        refuse_duplicate("consumer group", group, twice)?;
+    }
+    Ok(())
+}
+
+fn validate_name(what: &'static str, name: &str, longest: usize) -> Result<(), ConfigError> {
+    let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    let bytes = name.as_bytes();
+    let valid = bytes.len() <= longest
+        && edge(bytes.first())
+        && edge(bytes.last())
+        && bytes.iter().all(|byte| inner(*byte));
+    match valid {
+        true => Ok(()),
+        false => Err(ConfigError::Name {
+            what,
+            name: name.to_owned(),
+            longest,
+        }),
+    }
+}
+
+fn refuse_duplicate(what: &'static str, name: &str, twice: bool) -> Result<(), ConfigError> {
+    match twice {
+        true => Err(ConfigError::Duplicate {
+            what,
+            name: name.to_owned(),
+        }),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(config: Config) -> String {
+        config
+            .validate()
+            .err()
+            .map_or_else(String::new, |error| error.to_string())
+    }
+
+    #[test]
+    fn the_default_is_valid_and_serves_one_hub() {
+        let config = Config::default();
+        assert_eq!(config.validate(), Ok(()));
+        assert_eq!(config.effective_hubs(), vec![HubConfig::new("hub", 4)]);
+        assert_eq!(config.effective_keys()[0].name, DEFAULT_KEY_NAME);
+    }
+
+    #[test]
+    fn bad_entries_are_named() {
+        let base = Config::default;
+        assert!(check(base().with_hub("", 1)).contains("hub name ''"));
+        assert!(check(base().with_hub("-a", 1)).contains("'-a'"));
+        assert!(check(base().with_hub("a/b", 1)).contains("'a/b'"));
+        assert!(check(base().with_hub("x".repeat(257), 1)).contains("1 to 256"));
+        assert!(check(base().with_hub("a", 0)).contains("0 partitions"));
+        assert!(check(base().with_hub("a", 1025)).contains("1025 partitions"));
+        assert!(check(base().with_hub("a", 1).with_hub("A", 1)).contains("twice"));
+        assert!(check(base().with_key("", "k")).contains("needs both"));
+        assert!(check(base().with_key("n", "k").with_key("n", "l")).contains("key 'n'"));
+        let groups = |hub: HubConfig| check(base().with_hub_config(hub));
+        let hub = || HubConfig::new("a", 1);
+        assert!(groups(hub().with_consumer_group("$default")).contains("twice"));
+        assert!(groups(hub().with_consumer_group("g").with_consumer_group("G")).contains("twice"));
+        assert!(groups(hub().with_consumer_group("g".repeat(51))).contains("1 to 50"));
+        let limits = Limits {
+            connections: 0,
+            ..Limits::default()
+        };
+        assert!(check(base().with_limits(limits)).contains("connections"));
+    }
+
+    #[test]
+    fn no_key_is_shown() {
+        let config = Config::default()
+            .with_key("name", "hidden")
+            .with_key("name", "hidden");
+        assert!(!format!("{config:?}").contains("hidden"));
+        assert!(!check(config).contains("hidden"));
+    }
+}

@@ -1,0 +1,336 @@
+//! Consumer links: a position in a partition, and events out as credit allows.
+
+use std::sync::Arc;
+
+use eventhubs_amqp::codec::performative::Attach;
+use eventhubs_amqp::codec::{AmqpError, Map, Symbol, Value, condition};
+use eventhubs_amqp::engine::{Connection, LinkId, Outgoing, SendError};
+
+use crate::bell::Seat;
+use crate::event;
+use crate::hub::{AdmissionError, Hub};
+use crate::log::Stored;
+use crate::names::{self, filter, link};
+use crate::receivers::Receiver;
+use crate::selector::Start;
+
+/// Events taken from a partition at a time, so that its lock is held shortly.
+const CHUNK_EVENTS: usize = 256;
+/// Bytes taken from a partition at a time.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// What a receiver asks for in its attach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wishes {
+    pub(crate) start: Start,
+    pub(crate) epoch: Option<i64>,
+    /// For the texts that other receivers get.
+    pub(crate) name: String,
+    /// Whether deliveries tell the end of the partition.
+    pub(crate) runtime_metric: bool,
+}
+
+impl Wishes {
+    /// Reads an attach.
+    pub(crate) fn read(attach: &Attach) -> Result<Self, AmqpError> {
+        let named = [link::RECEIVER_NAME, link::RECEIVER_NAME_RUST]
+            .into_iter()
+            .find_map(|key| attach.properties.get(key).and_then(Value::as_str));
+        Ok(Self {
+            start: attach
+                .source
+                .as_ref()
+                .map_or(Ok(Start::Earliest), |s| start(&s.filter))?,
+            epoch: epoch(&attach.properties)?,
+            name: named.unwrap_or(&attach.name).to_owned(),
+            runtime_metric: attach
+                .desired_capabilities
+                .iter()
+                .any(|c| **c == *link::RUNTIME_METRIC),
+        })
+    }
+}
+
+/// The start position in a filter set; without one, the beginning.
+fn start(filters: &Map) -> Result<Start, AmqpError> {
+    let mut start = Start::Earliest;
+    for (key, value) in filters {
+        let name = key.as_str().unwrap_or_default();
+        let selector = selector(name, value).ok_or_else(|| {
+            let text = format!("'{name}' is not a valid amqp filter for EventHub entities.");
+            AmqpError::new(condition::NOT_ALLOWED, text)
+        })?;
+        start = Start::parse(selector).map_err(|error| argument_error(&error.to_string()))?;
+    }
+    Ok(start)
+}
+
+/// The selector text of one filter, in any of the descriptors that clients use.
+fn selector<'a>(name: &str, value: &'a Value) -> Option<&'a str> {
+    match value {
+        Value::Described(described) => {
+            let known = match described.descriptor.as_u64() {
+                Some(code) => [filter::SELECTOR_CODE, filter::SELECTOR_CODE_DOTNET].contains(&code),
+                None => described.descriptor.as_str() == Some(filter::SELECTOR),
+            };
+            known.then(|| described.value.as_str())?
+        }
+        plain if name == filter::SELECTOR => plain.as_str(),
+        _ => None,
+    }
+}
+
+fn epoch(properties: &Map) -> Result<Option<i64>, AmqpError> {
+    match properties.get(link::EPOCH) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => match value.as_i64() {
+            Some(epoch) if epoch >= 0 => Ok(Some(epoch)),
+            _ => {
+                let text = format!("The property '{}' is not a number from 0 on.", link::EPOCH);
+                Err(argument_error(&text))
+            }
+        },
+    }
+}
+
+fn argument_error(text: &str) -> AmqpError {
+    AmqpError::new(Symbol::from_static(names::condition::ARGUMENT_ERROR), text)
+}
+
+/// What a receiver is told that takes no event as large as the next one.
+fn too_large(sequence: i64, size: usize, limit: u64) -> AmqpError {
+    let text = format!(
+        "The event with sequence number {sequence} has {size} bytes, the link takes {limit}. \
+         Attach with a larger max-message-size, or none."
+    );
+    AmqpError::new(condition::MESSAGE_SIZE_EXCEEDED, text)
+}
+
+/// A link on which a client receives. Leaves the partition when dropped.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    hub: Arc<Hub>,
+    partition: u32,
+    group: String,
+    seat: Seat,
+    /// Sequence number of the next event to send.
+    next: i64,
+    runtime_metric: bool,
+    /// At the end of the partition; its bell rings when there is more.
+    waiting: bool,
+    /// A drain is to be answered at the end of the partition.
+    draining: bool,
+}
+
+/// Why a pump stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pumped {
+    /// There may be more to send at once.
+    More,
+    /// Nothing to send, no credit or no room; a signal or a touch tells when that changes.
+    Idle,
+}
+
+impl Consumer {
+    /// Takes a seat at a partition, in place of those it displaces.
+    pub(crate) fn admit(
+        (hub, partition, group): (Arc<Hub>, u32, String),
+        seat: Seat,
+        wishes: Wishes,
+        limit: usize,
+    ) -> Result<Self, AmqpError> {
+        let receiver = Receiver {
+            handle: seat.clone(),
+            epoch: wishes.epoch,
+            name: wishes.name,
+        };
+        let state = hub
+            .partition(partition)
+            .ok_or_else(|| argument_error("no such partition"))?;
+        let next = state
+            .admit(&group, receiver, &wishes.start, limit)
+            .map_err(|error| match error {
+                AdmissionError::Position(error) => argument_error(&error.to_string()),
+                AdmissionError::Receivers(error) => error,
+            })?;
+        let runtime_metric = wishes.runtime_metric;
+        Ok(Self {
+            hub,
+            partition,
+            group,
+            seat,
+            next,
+            runtime_metric,
+            waiting: false,
+            draining: false,
+        })
+    }
+
+    /// The partition has grown since the last read came to its end.
+    pub(crate) fn handle_appended(&mut self) {
+        self.waiting = false;
+    }
+
+    /// Sends at most one chunk of events, as credit and room allow.
+    pub(crate) fn pump(
+        &mut self,
+        engine: &mut Connection,
+        link: LinkId,
+        now: i64,
+        chunk: &mut Vec<Stored>,
+    ) -> Pumped {
+        let credit = usize::try_from(engine.credit(link)).unwrap_or(usize::MAX);
+        if self.waiting || credit == 0 {
+            return Pumped::Idle;
+        }
+        let Some(partition) = self.hub.partition(self.partition) else {
+            return Pumped::Idle;
+        };
+        chunk.clear();
+        let bounds = (credit.min(CHUNK_EVENTS), CHUNK_BYTES);
+        let tail_at = self.runtime_metric.then_some(now);
+        let progress = partition.read(self.next, bounds, &self.seat, tail_at, chunk);
+        self.waiting = progress.waiting;
+        let first = progress.next - i64::try_from(chunk.len()).unwrap_or(i64::MAX);
+        for (event, sequence) in chunk.drain(..).zip(first..) {
+            let payload = match &progress.tail {
+                Some(tail) => event::with_tail(&event.message, event.header_len, tail),
+                None => event.message,
+            };
+            // Settled from the start, as the service does: some clients never send a disposition.
+            let outgoing = Outgoing {
+                payload,
+                message_format: 0,
+                settled: true,
+                token: 0,
+            };
+            match engine.send(link, outgoing) {
+                Ok(_) => self.next = sequence + 1,
+                Err(error) => {
+                    self.next = sequence;
+                    if let SendError::TooLarge { size, limit } = error {
+                        engine.detach(link, true, Some(too_large(sequence, size, limit)));
+                    }
+                    return Pumped::Idle;
+                }
+            }
+        }
+        match progress.waiting {
+            true => Pumped::Idle,
+            false => Pumped::More,
+        }
+    }
+
+    /// The client wants its credit used up: what there is goes first.
+    pub(crate) fn handle_drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Whether a drain was asked for and everything there is has gone out. Answers once.
+    pub(crate) fn take_drained(&mut self) -> bool {
+        self.waiting && std::mem::take(&mut self.draining)
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        if let Some(partition) = self.hub.partition(self.partition) {
+            partition.leave(&self.group, &self.seat);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use eventhubs_amqp::codec::{Described, Source};
+
+    const SELECTOR: &str = "amqp.annotation.x-opt-sequence-number > '7'";
+
+    fn attach(filters: &[(&str, Value)]) -> Attach {
+        let filters = filters
+            .iter()
+            .map(|(name, value)| (Value::from(Symbol::new(*name)), value.clone()))
+            .collect();
+        Attach {
+            name: "link".into(),
+            source: Some(Source {
+                filter: filters,
+                ..Source::default()
+            }),
+            ..Attach::default()
+        }
+    }
+
+    fn described(descriptor: Value) -> Value {
+        let value = Value::from(SELECTOR.to_owned());
+        Value::Described(Box::new(Described { descriptor, value }))
+    }
+
+    #[test]
+    fn every_descriptor_of_a_selector_is_read() {
+        let expected = Start::Sequence {
+            number: 7,
+            inclusive: false,
+        };
+        for value in [
+            described(Value::from(Symbol::from_static(filter::SELECTOR))),
+            described(Value::Ulong(0x0000_468C_0000_0004)),
+            described(Value::Ulong(0x0000_0013_7000_000A)),
+            Value::from(SELECTOR.to_owned()),
+        ] {
+            let wishes = Wishes::read(&attach(&[(filter::SELECTOR, value)])).unwrap();
+            assert_eq!(wishes.start, expected);
+        }
+        assert_eq!(Wishes::read(&attach(&[])).unwrap().start, Start::Earliest);
+    }
+
+    #[test]
+    fn other_filters_are_refused() {
+        let refused = |name, value| Wishes::read(&attach(&[(name, value)])).unwrap_err();
+        let error = refused("apache.org:other", described(Value::Ulong(1)));
+        assert_eq!(error.condition, condition::NOT_ALLOWED);
+        assert!(
+            error
+                .description
+                .unwrap_or_default()
+                .contains("is not a valid amqp filter")
+        );
+        let nonsense = Value::from("nonsense".to_owned());
+        let error = refused(filter::SELECTOR, nonsense);
+        assert_eq!(error.condition.as_str(), "com.microsoft:argument-error");
+    }
+
+    #[test]
+    fn epochs_come_in_any_width() {
+        for value in [
+            Value::Long(5),
+            Value::Int(5),
+            Value::Ulong(5),
+            Value::Uint(5),
+        ] {
+            let mut attach = attach(&[]);
+            attach.properties.insert(link::EPOCH, value);
+            assert_eq!(Wishes::read(&attach).unwrap().epoch, Some(5));
+        }
+        for value in [Value::Long(-1), Value::from("5".to_owned())] {
+            let mut attach = attach(&[]);
+            attach.properties.insert(link::EPOCH, value);
+            assert!(Wishes::read(&attach).is_err());
+        }
+    }
+
+    #[test]
+    fn a_receiver_is_named_by_its_property_or_its_link() {
+        let mut attach = attach(&[]);
+        assert_eq!(Wishes::read(&attach).unwrap().name, "link");
+        attach
+            .properties
+            .insert(link::RECEIVER_NAME_RUST, Value::from("r".to_owned()));
+        assert_eq!(Wishes::read(&attach).unwrap().name, "r");
+        attach
+            .desired_capabilities
+            .push(Symbol::from_static(link::RUNTIME_METRIC));
+        assert!(Wishes::read(&attach).unwrap().runtime_metric);
+    }
+}

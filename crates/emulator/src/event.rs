@@ -1,0 +1,286 @@
+//! Events on their way in and as they are stored.
+//!
+//! What a producer sends is cut into events ([`Publication`]); the log stamps each one with its
+//! place and writes it once, in the form in which it goes out to every consumer.
+
+use std::ops::Range;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use thiserror::Error;
+
+use crate::names::{BATCH_FORMAT, annotation, info};
+use crate::section::{self, Kind, Malformed, Pairs};
+
+/// Most events in one batch envelope. One megabyte holds fewer than this even when they are empty.
+pub(crate) const MAX_BATCH_EVENTS: usize = 1 << 18;
+
+/// Why a publication is not stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum PublicationError {
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    #[error("the message cannot be decoded: its sections are out of order")]
+    Order,
+    #[error("the batch holds no event")]
+    Empty,
+    #[error("the batch holds more than {MAX_BATCH_EVENTS} events")]
+    TooMany,
+}
+
+/// The events of one message from a producer.
+#[derive(Debug)]
+pub(crate) struct Publication {
+    /// The key that chooses the partition: the envelope's, or that of the first event.
+    pub(crate) key: Option<String>,
+    /// At least one event.
+    pub(crate) events: Vec<Incoming>,
+}
+
+impl Publication {
+    /// Cuts a message into events.
+    pub(crate) fn parse(message: &Bytes, format: u32) -> Result<Self, PublicationError> {
+        let mut outer = Incoming::parse(message.clone(), true)?;
+        if format != BATCH_FORMAT {
+            return Ok(Self {
+                key: outer.key.clone(),
+                events: vec![outer],
+            });
+        }
+        let mut events = Vec::new();
+        for section in section::sections(message) {
+            let section = section?;
+            if section.kind != Kind::Data {
+                continue;
+            }
+            if events.len() == MAX_BATCH_EVENTS {
+                return Err(PublicationError::TooMany);
+            }
+            let (start, end) = section::binary(message, section.value, section.end)?;
+            events.push(Incoming::parse(
+                message.slice(start..end),
+                outer.key.is_none(),
+            )?);
+        }
+        let first = events.first().ok_or(PublicationError::Empty)?;
+        if outer.key.is_none() {
+            outer.key.clone_from(&first.key);
+        } else {
+            for event in &mut events {
+                event.key.clone_from(&outer.key);
+            }
+        }
+        Ok(Self {
+            key: outer.key,
+            events,
+        })
+    }
+}
+
+/// One event as a producer encoded it.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    message: Bytes,
+    header: Range<usize>,
+    annotations: Range<usize>,
+    rest: Range<usize>,
+    key: Option<String>,
+}
+
+/// The place of an event in its partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) sequence: i64,
+    pub(crate) offset: i64,
+    /// Milliseconds since 1970.
+    pub(crate) enqueued: i64,
+}
+
+impl Incoming {
+    fn parse(message: Bytes, want_key: bool) -> Result<Self, PublicationError> {
+        let mut event = Self {
+            header: 0..0,
+            annotations: 0..0,
+            rest: 0..0,
+            key: None,
+            message: Bytes::new(),
+        };
+        let mut last = None;
+        for section in section::sections(&message) {
+            let section = section?;
+            let body = |kind| matches!(kind, Kind::Data | Kind::Sequence);
+            if last
+                .is_some_and(|last| last >= section.kind && !(body(last) && last == section.kind))
+            {
+                return Err(PublicationError::Order);
+            }
+            last = Some(section.kind);
+            match section.kind {
+                Kind::Header => event.header = section.start..section.end,
+                // Delivery annotations are for the next hop, which is this one.
+                Kind::DeliveryAnnotations => {}
+                Kind::MessageAnnotations => event.annotations = section.value..section.end,
+                _ if event.rest.is_empty() => event.rest = section.start..section.end,
+                _ => event.rest.end = section.end,
+            }
+        }
+        if !event.annotations.is_empty() {
+            let pairs = Pairs::parse(&message[event.annotations.clone()])?;
+            if want_key {
+                event.key = pairs
+                    .into_iter()
+                    .find(|pair| section::text(pair.key) == Some(annotation::PARTITION_KEY))
+                    .and_then(|pair| section::text(pair.value))
+                    .map(str::to_owned);
+            }
+        }
+        event.message = message;
+        Ok(event)
+    }
+
+    /// Bytes that [`Incoming::write`] adds at most.
+    pub(crate) fn written_len(&self) -> usize {
+        // Names, widest values and map heads of the four system annotations.
+        const SYSTEM: usize = 160;
+        self.message.len() + self.key.as_ref().map_or(0, String::len) + SYSTEM
+    }
+
+    /// Bytes as the producer sent them.
+    pub(crate) fn len(&self) -> usize {
+        self.message.len()
+    }
+
+    /// Appends the event as consumers get it. The result is the length of its header section,
+    /// after which delivery annotations would go.
+    pub(crate) fn write(&self, stamp: Stamp, out: &mut BytesMut) -> usize {
+        out.put_slice(&self.message[self.header.clone()]);
+        self.write_annotations(stamp, out);
+        out.put_slice(&self.message[self.rest.clone()]);
+        self.header.len()
+    }
+
+    fn write_annotations(&self, stamp: Stamp, out: &mut BytesMut) {
+        let mut map = MapWriter::section(Kind::MessageAnnotations, out);
+        map.long(annotation::SEQUENCE_NUMBER, stamp.sequence);
+        map.text(annotation::OFFSET, &stamp.offset.to_string());
+        map.timestamp(annotation::ENQUEUED_TIME, stamp.enqueued);
+        if let Some(key) = &self.key {
+            map.text(annotation::PARTITION_KEY, key);
+        }
+        for pair in self.own_annotations() {
+            map.raw(pair.both);
+        }
+        map.finish();
+    }
+
+    /// The producer's annotations except those that are the service's to set.
+    fn own_annotations(&self) -> impl Iterator<Item = section::Pair<'_>> {
+        let reserved = |key: &[u8]| {
+            matches!(
+                section::text(key),
+                Some(
+                    annotation::SEQUENCE_NUMBER
+                        | annotation::OFFSET
+                        | annotation::ENQUEUED_TIME
+                        | annotation::PARTITION_KEY
+                )
+            )
+        };
+        let encoded = &self.message[self.annotations.clone()];
+        let pairs = Pairs::parse(encoded).unwrap_or(Pairs::EMPTY);
+        pairs.filter(move |pair| !reserved(pair.key))
+    }
+}
+
+/// The end of a partition as delivery annotations tell it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tail {
+    pub(crate) sequence: i64,
+    pub(crate) offset: String,
+    pub(crate) enqueued: i64,
+    /// When the three values above were read.
+    pub(crate) retrieved: i64,
+}
+
+/// A stored event with delivery annotations, for receivers that asked for runtime metrics.
+pub(crate) fn with_tail(message: &Bytes, header_len: usize, tail: &Tail) -> Bytes {
+    const ANNOTATIONS: usize = 192;
+    let mut out = BytesMut::with_capacity(message.len() + tail.offset.len() + ANNOTATIONS);
+    out.put_slice(&message[..header_len]);
+    let mut map = MapWriter::section(Kind::DeliveryAnnotations, &mut out);
+    map.long(info::LAST_SEQUENCE_NUMBER, tail.sequence);
+    map.text(info::LAST_OFFSET, &tail.offset);
+    map.timestamp(info::LAST_TIME, tail.enqueued);
+    map.timestamp(info::RETRIEVAL_TIME, tail.retrieved);
+    map.finish();
+    out.put_slice(&message[header_len..]);
+    out.freeze()
+}
+
+/// Writes a section that is a map with symbol keys; its size and count are filled in at the end.
+struct MapWriter<'a> {
+    out: &'a mut BytesMut,
+    start: usize,
+    items: u32,
+}
+
+impl<'a> MapWriter<'a> {
+    fn section(kind: Kind, out: &'a mut BytesMut) -> Self {
+        out.put_slice(&[0x00, 0x53, kind as u8, 0xd1]);
+        let start = out.len();
+        out.put_u64(0);
+        Self {
+            out,
+            start,
+            items: 0,
+        }
+    }
+
+    fn key(&mut self, key: &str) {
+        self.items += 2;
+        write_text(self.out, [0xa3, 0xb3], key);
+    }
+
+    fn long(&mut self, key: &str, value: i64) {
+        self.key(key);
+        self.out.put_u8(0x81);
+        self.out.put_i64(value);
+    }
+
+    fn timestamp(&mut self, key: &str, value: i64) {
+        self.key(key);
+        self.out.put_u8(0x83);
+        self.out.put_i64(value);
+    }
+
+    fn text(&mut self, key: &str, value: &str) {
+        self.key(key);
+        write_text(self.out, [0xa1, 0xb1], value);
+    }
+
+    fn raw(&mut self, pair: &[u8]) {
+        self.items += 2;
+        self.out.put_slice(pair);
+    }
+
+    fn finish(self) {
+        // The size counts what follows it: the count and the items. Messages are far below 4 GiB.
+        let size = u32::try_from(self.out.len() - self.start - 4).unwrap_or(u32::MAX);
+        let head = &mut self.out[self.start..];
+        head[..4].copy_from_slice(&size.to_be_bytes());
+        head[4..8].copy_from_slice(&self.items.to_be_bytes());
+    }
+}
+
+fn write_text(out: &mut BytesMut, [short, long]: [u8; 2], text: &str) {
+    match u8::try_from(text.len()) {
+        Ok(len) => out.put_slice(&[short, len]),
+        Err(_) => {
+            out.put_u8(long);
+            out.put_u32(u32::try_from(text.len()).unwrap_or(u32::MAX));
+        }
+    }
+    out.put_slice(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests;

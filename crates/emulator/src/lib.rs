@@ -1,0 +1,51 @@
+//! Event Hubs in a process: hubs, partitions and logs behind AMQP 1.0, for tests and for work
+//! without a cloud.
+//!
+//! [`Emulator::start`] serves a [`Config`] on TCP, in memory, or both. Tokens are checked as the
+//! service checks them, refusals carry the service's conditions and texts, and events are handed
+//! back byte for byte. What it does not do is listed in `SKIPPED.md`.
+//!
+//! ```
+//! use eventhubs_emulator::{Config, Emulator, HubConfig};
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+//! # runtime.block_on(async {
+//! let config = Config::default().with_hub_config(HubConfig::new("orders", 2));
+//! let emulator = Emulator::start(config).await?;
+//! println!("{}", emulator.connection_string_for("orders"));
+//! emulator.shutdown().await;
+//! # Ok::<(), eventhubs_emulator::StartError>(())
+//! # }).unwrap();
+//! ```
+
+mod address;
+mod bell;
+mod broker;
+mod cbs;
+mod clock;
+mod config;
+mod consumer;
+mod emulator;
+mod event;
+mod hash;
+mod hub;
+mod latency;
+mod listen;
+mod log;
+mod management;
+mod names;
+mod plain;
+mod producer;
+mod receivers;
+mod request;
+mod sas;
+mod section;
+mod selector;
+#[cfg(test)]
+mod token;
+
+pub use config::{
+    Config, ConfigError, DEFAULT_HUB, DEFAULT_KEY, DEFAULT_KEY_NAME, DEFAULT_PARTITIONS, HubConfig,
+    Limits, MAX_GROUP_NAME, MAX_HUB_NAME, MAX_PARTITIONS, Rights, SasKey,
+};
+pub use emulator::{Emulator, StartError};

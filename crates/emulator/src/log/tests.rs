@@ -1,0 +1,237 @@
+use super::*;
+use crate::event::Publication;
+use proptest::prelude::*;
+
+const ROOMY: Retention = Retention {
+    bytes: 1 << 20,
+    events: 1000,
+};
+
+fn message(body: &[u8]) -> Bytes {
+    let mut bytes = vec![0x00, 0x53, 0x75, 0xa0, body.len() as u8];
+    bytes.extend(body);
+    Bytes::from(bytes)
+}
+
+/// Appends one event whose body is `number`; returns nothing, the log knows the rest.
+fn append(log: &mut PartitionLog, number: u8, now: i64) {
+    let publication = Publication::parse(&message(&[number]), 0).unwrap();
+    log.append(&publication.events, now);
+}
+
+fn filled(count: u8) -> PartitionLog {
+    let mut log = PartitionLog::new(ROOMY);
+    for number in 0..count {
+        append(&mut log, number, 1000 + i64::from(number));
+    }
+    log
+}
+
+/// Bodies of what `read` gives, and the next position.
+fn read(log: &PartitionLog, from: i64, count: usize) -> (Vec<u8>, i64) {
+    let mut out = Vec::new();
+    let next = log.read(from, count, usize::MAX, &mut out);
+    (
+        out.iter()
+            .map(|event| *event.message.last().unwrap())
+            .collect(),
+        next,
+    )
+}
+
+fn offset(text: &str, inclusive: bool) -> Start {
+    Start::Offset {
+        text: text.into(),
+        inclusive,
+    }
+}
+
+#[test]
+fn an_empty_log_says_so() {
+    let log = PartitionLog::new(ROOMY);
+    assert_eq!(
+        log.info(),
+        LogInfo {
+            begin_sequence: 0,
+            last_sequence: -1,
+            last_offset: "-1".into(),
+            last_enqueued: None,
+            is_empty: true,
+        }
+    );
+    assert_eq!(log.tail(5), None);
+    for start in [
+        Start::Earliest,
+        Start::Latest,
+        Start::Time {
+            millis: 5,
+            inclusive: true,
+        },
+    ] {
+        assert_eq!(log.resolve(&start), Ok(0));
+    }
+    assert_eq!(read(&log, 0, 10), (vec![], 0));
+}
+
+#[test]
+fn events_are_read_in_order_and_in_bounds() {
+    let log = filled(10);
+    assert_eq!(read(&log, 0, 3), (vec![0, 1, 2], 3));
+    assert_eq!(read(&log, 8, 5), (vec![8, 9], 10));
+    assert_eq!(read(&log, 10, 5), (vec![], 10));
+    assert_eq!(read(&log, 99, 5), (vec![], 10), "never past the end");
+    let mut out = Vec::new();
+    assert_eq!(
+        log.read(0, 10, 1, &mut out),
+        1,
+        "one event always goes, then bytes count"
+    );
+}
+
+#[test]
+fn offsets_are_not_sequence_numbers() {
+    let log = filled(3);
+    let info = log.info();
+    assert_eq!(info.last_sequence, 2);
+    assert_eq!(info.last_offset, "12");
+    assert_eq!(info.last_enqueued, Some(1002));
+    let tail = log.tail(7).unwrap();
+    assert_eq!(
+        (tail.sequence, tail.offset.as_str(), tail.retrieved),
+        (2, "12", 7)
+    );
+}
+
+#[test]
+fn positions_are_exclusive_unless_they_say_so() {
+    let log = filled(3); // offsets 0, 6, 12; times 1000, 1001, 1002
+    let sequence = |number, inclusive| Start::Sequence { number, inclusive };
+    let time = |millis, inclusive| Start::Time { millis, inclusive };
+    let table = [
+        (Start::Earliest, 0),
+        (Start::Latest, 3),
+        (sequence(0, false), 1),
+        (sequence(0, true), 0),
+        (sequence(2, false), 3),
+        (sequence(-1, false), 0),
+        (sequence(i64::MIN, true), 0),
+        (offset("0", false), 1),
+        (offset("0", true), 0),
+        (offset("5", false), 1),
+        (offset("6", true), 1),
+        (offset("12", false), 3),
+        (time(1001, false), 2),
+        (time(1001, true), 1),
+        (time(0, false), 0),
+        (time(9999, true), 3),
+    ];
+    for (start, expected) in table {
+        assert_eq!(log.resolve(&start), Ok(expected), "{start:?}");
+    }
+}
+
+#[test]
+fn positions_beyond_the_end_are_refused_in_the_services_words() {
+    let log = filled(3);
+    let text = |start: Start| log.resolve(&start).unwrap_err().to_string();
+    assert_eq!(
+        text(offset("13", false)),
+        "The supplied offset '13' is invalid. The last offset in the system is '12'"
+    );
+    assert_eq!(
+        text(offset("1:2:3", false)),
+        "The supplied offset '1:2:3' is invalid. The last offset in the system is '12'"
+    );
+    assert_eq!(
+        text(Start::Sequence {
+            number: 3,
+            inclusive: true
+        }),
+        "The supplied sequence number '3' is invalid. The last sequence number in the system is '2'"
+    );
+}
+
+#[test]
+fn the_oldest_go_first_and_positions_move_up() {
+    let mut log = PartitionLog::new(Retention {
+        bytes: 1 << 20,
+        events: 4,
+    });
+    for number in 0..10 {
+        append(&mut log, number, 0);
+    }
+    assert_eq!(log.info().begin_sequence, 6);
+    assert_eq!(log.info().last_sequence, 9);
+    assert_eq!(read(&log, 0, 10), (vec![6, 7, 8, 9], 10));
+    assert_eq!(
+        log.resolve(&Start::Sequence {
+            number: 1,
+            inclusive: false
+        }),
+        Ok(6)
+    );
+    assert_eq!(log.resolve(&offset("0", true)), Ok(6));
+}
+
+#[test]
+fn bytes_are_bounded_and_the_newest_event_stays() {
+    let mut log = PartitionLog::new(Retention {
+        bytes: 1,
+        events: 1000,
+    });
+    for number in 0..5 {
+        append(&mut log, number, 0);
+        assert_eq!(read(&log, 0, 10).0, [number]);
+    }
+    let mut log = PartitionLog::new(Retention {
+        bytes: 1000,
+        events: usize::MAX,
+    });
+    for number in 0..200 {
+        append(&mut log, number, 0);
+        assert!(log.bytes <= 1000);
+    }
+    assert!(!log.info().is_empty);
+}
+
+#[test]
+fn enqueued_time_never_steps_back() {
+    let mut log = PartitionLog::new(ROOMY);
+    for now in [5, 3, 9, 1] {
+        append(&mut log, 0, now);
+    }
+    let times: Vec<_> = log.events.iter().map(|event| event.enqueued).collect();
+    assert_eq!(times, [5, 5, 9, 9]);
+}
+
+proptest! {
+    #[test]
+    fn reading_in_pieces_gives_what_is_retained(
+        counts in proptest::collection::vec(1usize..20, 1..20),
+        keep in 1usize..50,
+        piece in 1usize..7,
+    ) {
+        let mut log = PartitionLog::new(Retention { bytes: usize::MAX, events: keep });
+        let mut written = 0;
+        for count in counts {
+            let events: Vec<_> = (0..count)
+                .flat_map(|_| Publication::parse(&message(b"x"), 0).unwrap().events)
+                .collect();
+            log.append(&events, 0);
+            written += count;
+        }
+        let mut position = 0;
+        let mut seen = 0;
+        loop {
+            let mut out = Vec::new();
+            let next = log.read(position, piece, usize::MAX, &mut out);
+            if out.is_empty() {
+                break;
+            }
+            seen += out.len();
+            position = next;
+        }
+        prop_assert_eq!(seen, written.min(keep));
+        prop_assert_eq!(position, log.end());
+    }
+}

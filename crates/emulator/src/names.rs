@@ -1,0 +1,116 @@
+//! Every Event Hubs name on the wire, in the service's own spelling.
+//!
+//! The client crates spell the same names in a file of their own. That repetition is wanted: a
+//! literal shared by both ends could never prove either of them right.
+
+/// Node for claims-based security: tokens are put here.
+pub(crate) const CBS_NODE: &str = "$cbs";
+/// Node for management requests.
+pub(crate) const MANAGEMENT_NODE: &str = "$management";
+/// Consumer group that every hub has.
+pub(crate) const DEFAULT_GROUP: &str = "$Default";
+/// Path segment before a partition id. Compared without regard to case.
+pub(crate) const PARTITIONS_SEGMENT: &str = "Partitions";
+/// Path segment before a consumer group. Compared without regard to case.
+pub(crate) const GROUPS_SEGMENT: &str = "ConsumerGroups";
+
+/// SASL mechanisms in the order in which the service offers them.
+pub(crate) const SASL_MECHANISMS: [&str; 4] = ["MSSBCBS", "PLAIN", "ANONYMOUS", "EXTERNAL"];
+
+/// Message format of a batch envelope; each data section holds one encoded message.
+pub(crate) const BATCH_FORMAT: u32 = 0x8001_3700;
+
+/// Application properties and values of requests and answers.
+pub(crate) mod request {
+    /// What to do.
+    pub(crate) const OPERATION: &str = "operation";
+    /// Token type, or entity type.
+    pub(crate) const TYPE: &str = "type";
+    /// Audience of a token, or name of an entity.
+    pub(crate) const NAME: &str = "name";
+    /// Partition id of a partition read.
+    pub(crate) const PARTITION: &str = "partition";
+    /// Token that some clients put on each management request.
+    pub(crate) const SECURITY_TOKEN: &str = "security_token";
+    /// Operation on `$cbs`.
+    pub(crate) const PUT_TOKEN: &str = "put-token";
+    /// Operation on `$management`.
+    pub(crate) const READ: &str = "READ";
+    /// Token type of a shared access signature.
+    pub(crate) const SAS_TOKEN: &str = "servicebus.windows.net:sastoken";
+    /// Entity type of a hub.
+    pub(crate) const EVENT_HUB: &str = "com.microsoft:eventhub";
+    /// Entity type of a partition.
+    pub(crate) const EVENT_HUB_PARTITION: &str = "com.microsoft:partition";
+    /// Outcome of a request, an `int`.
+    pub(crate) const STATUS_CODE: &str = "status-code";
+    /// Outcome of a request in words.
+    pub(crate) const STATUS_DESCRIPTION: &str = "status-description";
+    /// Error condition of a refused request, a symbol.
+    pub(crate) const ERROR_CONDITION: &str = "error-condition";
+}
+
+/// Keys of the map that answers a management read.
+pub(crate) mod info {
+    pub(crate) const NAME: &str = "name";
+    pub(crate) const TYPE: &str = "type";
+    pub(crate) const CREATED_AT: &str = "created_at";
+    pub(crate) const PARTITION_COUNT: &str = "partition_count";
+    pub(crate) const PARTITION_IDS: &str = "partition_ids";
+    pub(crate) const GEOREPLICATION_FACTOR: &str = "georeplication_factor";
+    pub(crate) const PARTITION: &str = "partition";
+    pub(crate) const BEGIN_SEQUENCE_NUMBER: &str = "begin_sequence_number";
+    pub(crate) const BEGIN_SEQUENCE_NUMBER_EPOCH: &str = "begin_sequence_number_epoch";
+    pub(crate) const LAST_SEQUENCE_NUMBER: &str = "last_enqueued_sequence_number";
+    pub(crate) const LAST_SEQUENCE_NUMBER_EPOCH: &str = "last_enqueued_sequence_number_epoch";
+    pub(crate) const LAST_OFFSET: &str = "last_enqueued_offset";
+    pub(crate) const LAST_TIME: &str = "last_enqueued_time_utc";
+    pub(crate) const IS_EMPTY: &str = "is_partition_empty";
+    /// Only in delivery annotations: when the three values above were read.
+    pub(crate) const RETRIEVAL_TIME: &str = "runtime_info_retrieval_time_utc";
+}
+
+/// Message annotations.
+pub(crate) mod annotation {
+    pub(crate) const SEQUENCE_NUMBER: &str = "x-opt-sequence-number";
+    pub(crate) const OFFSET: &str = "x-opt-offset";
+    pub(crate) const ENQUEUED_TIME: &str = "x-opt-enqueued-time";
+    pub(crate) const PARTITION_KEY: &str = "x-opt-partition-key";
+}
+
+/// Link properties and capabilities.
+pub(crate) mod link {
+    /// Owner level of a receiver, any integer width.
+    pub(crate) const EPOCH: &str = "com.microsoft:epoch";
+    /// Name of a receiver for error texts.
+    pub(crate) const RECEIVER_NAME: &str = "com.microsoft:receiver-name";
+    /// The same as the official Rust client spells it.
+    pub(crate) const RECEIVER_NAME_RUST: &str = "com.microsoft.com:receiver-name";
+    /// Asks for delivery annotations about the end of the partition.
+    pub(crate) const RUNTIME_METRIC: &str = "com.microsoft:enable-receiver-runtime-metric";
+}
+
+/// The selector filter of a receiver's source.
+pub(crate) mod filter {
+    /// Key in the filter set and symbolic descriptor of the value.
+    pub(crate) const SELECTOR: &str = "apache.org:selector-filter:string";
+    /// Registered numeric descriptor.
+    pub(crate) const SELECTOR_CODE: u64 = 0x0000_468C_0000_0004;
+    /// Numeric descriptor that .NET sends.
+    pub(crate) const SELECTOR_CODE_DOTNET: u64 = 0x0000_0013_7000_000A;
+    /// Start of each property name in a selector.
+    pub(crate) const ANNOTATION_PREFIX: &str = "amqp.annotation.";
+    /// Spelling of the enqueued time by older clients.
+    pub(crate) const ENQUEUED_TIME_LEGACY: &str = "x-opt-enqueuedtimeutc";
+    /// Offset before the first event.
+    pub(crate) const EARLIEST: &str = "-1";
+    /// Offset after the last event.
+    pub(crate) const LATEST: &str = "@latest";
+}
+
+/// Error conditions of the service itself; those of AMQP are constants of `eventhubs-amqp`.
+pub(crate) mod condition {
+    pub(crate) const ARGUMENT_ERROR: &str = "com.microsoft:argument-error";
+    pub(crate) const ARGUMENT_OUT_OF_RANGE: &str = "com.microsoft:argument-out-of-range";
+    pub(crate) const AUTH_FAILED: &str = "com.microsoft:auth-failed";
+}

@@ -1,0 +1,106 @@
+//! Producer links: messages in, events stored, outcomes back.
+
+use std::sync::Arc;
+
+use eventhubs_amqp::codec::{AmqpError, DeliveryState, Symbol, condition};
+use eventhubs_amqp::engine::{Connection, Delivery, LinkId};
+
+use crate::event::{Publication, PublicationError};
+use crate::hub::Hub;
+use crate::names;
+
+/// Credit granted to a producer. The service's own value is not known; clients accept this one.
+pub(crate) const CREDIT: u32 = 1000;
+
+/// A link on which a client publishes.
+#[derive(Debug)]
+pub(crate) struct Producer {
+    hub: Arc<Hub>,
+    /// The partition the link is bound to, if its address names one.
+    partition: Option<u32>,
+}
+
+impl Producer {
+    pub(crate) fn new(hub: Arc<Hub>, partition: Option<u32>) -> Self {
+        Self { hub, partition }
+    }
+
+    /// Stores what arrived at `now` and answers it. Nothing is accepted before it is stored.
+    pub(crate) fn handle(
+        &self,
+        engine: &mut Connection,
+        link: LinkId,
+        deliveries: &mut Vec<Delivery>,
+        now: i64,
+    ) {
+        let mut outcomes = Outcomes::default();
+        for delivery in deliveries.drain(..) {
+            let (id, settled, held) = (delivery.id(), delivery.settled(), delivery.held_bytes());
+            let outcome = match self.publish(delivery, now) {
+                Ok(()) => DeliveryState::Accepted,
+                Err(error) => DeliveryState::Rejected(Some(rejection(error))),
+            };
+            engine.consumed(link, held);
+            if !settled {
+                outcomes.add(engine, link, id, outcome);
+            }
+        }
+        outcomes.flush(engine, link);
+        if engine.credit(link) <= CREDIT / 2 {
+            engine.set_credit(link, CREDIT);
+        }
+    }
+
+    fn publish(&self, delivery: Delivery, now: i64) -> Result<(), PublicationError> {
+        let format = delivery.message_format();
+        let publication = Publication::parse(&delivery.into_payload(), format)?;
+        let number = self
+            .partition
+            .unwrap_or_else(|| self.hub.route(publication.key.as_deref()));
+        if let Some(partition) = self.hub.partition(number) {
+            partition.append(&publication.events, now);
+        }
+        Ok(())
+    }
+}
+
+/// Why a message was not stored, as its outcome says it.
+fn rejection(error: PublicationError) -> AmqpError {
+    let condition = match error {
+        PublicationError::Malformed(_) | PublicationError::Order => condition::DECODE_ERROR,
+        PublicationError::Empty | PublicationError::TooMany => {
+            Symbol::from_static(names::condition::ARGUMENT_ERROR)
+        }
+    };
+    AmqpError::new(condition, error.to_string())
+}
+
+/// Joins neighbouring acceptances into one disposition.
+#[derive(Debug, Default)]
+struct Outcomes {
+    accepted: Option<(u32, u32)>,
+}
+
+impl Outcomes {
+    fn add(&mut self, engine: &mut Connection, link: LinkId, id: u32, outcome: DeliveryState) {
+        match (outcome, self.accepted) {
+            (DeliveryState::Accepted, Some((first, last))) if last.wrapping_add(1) == id => {
+                self.accepted = Some((first, id));
+            }
+            (DeliveryState::Accepted, _) => {
+                self.flush(engine, link);
+                self.accepted = Some((id, id));
+            }
+            (outcome, _) => {
+                self.flush(engine, link);
+                engine.settle(link, id, id, outcome, true);
+            }
+        }
+    }
+
+    fn flush(&mut self, engine: &mut Connection, link: LinkId) {
+        if let Some((first, last)) = self.accepted.take() {
+            engine.settle(link, first, last, DeliveryState::Accepted, true);
+        }
+    }
+}
