@@ -7,14 +7,7 @@ use crate::workspace::Workspace;
 
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<Tally, Failure> {
     let mut command = workspace.cargo();
-    command.args([
-        "run",
-        "--quiet",
-        "--profile",
-        "bench",
-        "--package",
-        "eventhubs-bench",
-    ]);
+    command.args(["run", "--quiet", "--profile", "bench", "--package", "eventhubs-bench"]);
     command.args(["--bin", "report", "--"]).args(arguments);
     process::run(&mut command)?;
     Ok(Tally::default())

@@ -29,22 +29,14 @@ const STEPS: &[Step] = &[
     ("fmt", format),
     ("tidy", |workspace| tidy::run(workspace, &[])),
     ("layers", |workspace| layers::run(workspace, &[])),
-    ("clippy, all features", |workspace| {
-        clippy(workspace, "--all-features")
-    }),
-    ("clippy, no features", |workspace| {
-        clippy(workspace, "--no-default-features")
-    }),
+    ("clippy, all features", |workspace| clippy(workspace, "--all-features")),
+    ("clippy, no features", |workspace| clippy(workspace, "--no-default-features")),
     ("each crate alone", each_crate_alone),
     ("test", |workspace| test::run(workspace, &[])),
     ("examples", examples),
     ("doc", |workspace| doc::run(workspace, &[])),
-    ("interop", |workspace| {
-        interop::run(workspace, &["--quick".to_owned()])
-    }),
-    ("bench", |workspace| {
-        bench::run(workspace, &["--check".to_owned()])
-    }),
+    ("interop", |workspace| interop::run(workspace, &["--quick".to_owned()])),
+    ("bench", |workspace| bench::run(workspace, &["--check".to_owned()])),
     ("deny", deny::check),
 ];
 
@@ -72,11 +64,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<Tally, 
         let outcome = step(workspace);
         let seconds = watch.seconds();
         match outcome {
-            Ok(tally) => done.push(Done {
-                name,
-                seconds,
-                tally,
-            }),
+            Ok(tally) => done.push(Done { name, seconds, tally }),
             Err(failure) => {
                 print_table(&done);
                 let text = format!("step '{name}' failed after {seconds} s: {failure}");
@@ -107,17 +95,8 @@ fn summary(done: &[Done], elapsed: Duration) -> Tally {
 
 fn print_table(done: &[Done]) {
     terminal::line("\nstep                    seconds  counted");
-    for Done {
-        name,
-        seconds,
-        tally,
-    } in done
-    {
-        let counted = if tally.is_empty() {
-            String::new()
-        } else {
-            tally.to_string()
-        };
+    for Done { name, seconds, tally } in done {
+        let counted = if tally.is_empty() { String::new() } else { tally.to_string() };
         terminal::line(format_args!("{name:<23} {seconds:>7}  {counted}"));
     }
 }
@@ -129,13 +108,7 @@ fn format(workspace: &Workspace) -> Result<Tally, Failure> {
 
 fn clippy(workspace: &Workspace, features: &str) -> Result<Tally, Failure> {
     let mut command = workspace.cargo();
-    command.args([
-        "clippy",
-        "--quiet",
-        "--workspace",
-        "--all-targets",
-        features,
-    ]);
+    command.args(["clippy", "--quiet", "--workspace", "--all-targets", features]);
     command.args(["--", "--deny", "warnings"]);
     process::run(&mut command)?;
     Ok(Tally::default())
@@ -144,11 +117,7 @@ fn clippy(workspace: &Workspace, features: &str) -> Result<Tally, Failure> {
 /// A feature that only builds because another crate of the workspace turns it on is found here.
 fn each_crate_alone(workspace: &Workspace) -> Result<Tally, Failure> {
     for package in workspace.packages(None)? {
-        if !package
-            .folder
-            .parent()
-            .is_some_and(|parent| parent.ends_with("crates"))
-        {
+        if !package.folder.parent().is_some_and(|parent| parent.ends_with("crates")) {
             continue;
         }
         for features in ["--no-default-features", "--all-features"] {
@@ -165,9 +134,7 @@ fn examples(workspace: &Workspace) -> Result<Tally, Failure> {
     let mut tally = Tally::default();
     for name in EXAMPLES {
         let mut command = workspace.command(workspace.build(&["--example", name])?);
-        command
-            .env_remove("EVENTHUB_CONNECTION_STRING")
-            .env_remove("EVENTHUB_NAME");
+        command.env_remove("EVENTHUB_CONNECTION_STRING").env_remove("EVENTHUB_NAME");
         let (ending, output) = process::limited(&mut command, EXAMPLE_LIMIT)?;
         match ending {
             Ending::Exited(status) if status.success() => tally.passed += 1,
@@ -178,9 +145,7 @@ fn examples(workspace: &Workspace) -> Result<Tally, Failure> {
             Ending::TimedOut => {
                 terminal::line(output);
                 let limit = EXAMPLE_LIMIT.as_secs();
-                return Err(Failure::new(format!(
-                    "example {name} did not end within {limit} s"
-                )));
+                return Err(Failure::new(format!("example {name} did not end within {limit} s")));
             }
         }
         terminal::line(format_args!("example {name}: ended with success"));

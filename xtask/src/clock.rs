@@ -7,10 +7,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct Stopwatch(Instant);
 
 impl Stopwatch {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "seconds per step are printed, never decided on"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "seconds per step are printed, never decided on")]
     pub(crate) fn start() -> Self {
         Self(Instant::now())
     }

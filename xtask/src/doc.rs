@@ -11,13 +11,7 @@ use crate::{process, terminal};
 pub(crate) fn run(workspace: &Workspace, _: &[String]) -> Result<Tally, Failure> {
     for private in [true, false] {
         let mut command = workspace.cargo();
-        command.args([
-            "doc",
-            "--quiet",
-            "--workspace",
-            "--no-deps",
-            "--all-features",
-        ]);
+        command.args(["doc", "--quiet", "--workspace", "--no-deps", "--all-features"]);
         if private {
             command.arg("--document-private-items");
         }

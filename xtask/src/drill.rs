@@ -10,6 +10,7 @@ mod recipe;
 mod trial;
 mod worktree;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::clock::Stopwatch;
@@ -46,9 +47,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<Tally, 
         [name] => {
             recipes.retain(|recipe| recipe.name == *name);
             if recipes.is_empty() {
-                return Err(Failure::new(format!(
-                    "drills.toml has no drill called '{name}'"
-                )));
+                return Err(Failure::new(format!("drills.toml has no drill called '{name}'")));
             }
         }
         _ => return Err(Failure::new("usage: cargo xtask drill [NAME]")),
@@ -79,17 +78,21 @@ fn check_without_bugs(
     recipes: &[Recipe],
 ) -> Result<Vec<Option<String>>, Failure> {
     let watch = Stopwatch::start();
+    let mut known = BTreeMap::new();
     let mut problems = Vec::new();
     for recipe in recipes {
-        problems.push(match trial::attempt(workspace, worktree, recipe)? {
+        let test = (&recipe.package, &recipe.target, &recipe.test);
+        let verdict = match known.get(&test) {
+            Some(&verdict) => verdict,
+            None => trial::attempt(workspace, worktree, recipe)?,
+        };
+        known.insert(test, verdict);
+        problems.push(match verdict {
             Verdict::Passed => None,
             verdict => Some(format!("without the bug the test {}", said(verdict))),
         });
     }
-    terminal::line(format_args!(
-        "drill: tests without bugs, {} s",
-        watch.seconds()
-    ));
+    terminal::line(format_args!("drill: tests without bugs, {} s", watch.seconds()));
     Ok(problems)
 }
 
@@ -159,10 +162,7 @@ impl Score {
         if self.missed + self.broken > 0 {
             return Err(Failure::new("every planted bug must be found"));
         }
-        Ok(Tally {
-            passed: self.found,
-            failed: 0,
-        })
+        Ok(Tally { passed: self.found, failed: 0 })
     }
 }
 
@@ -191,21 +191,8 @@ mod tests {
 
     #[test]
     fn one_missed_or_broken_drill_fails_the_verb() {
-        let score = |missed, broken| {
-            Score {
-                found: 3,
-                missed,
-                broken,
-            }
-            .judge()
-        };
-        assert_eq!(
-            score(0, 0).ok(),
-            Some(Tally {
-                passed: 3,
-                failed: 0
-            })
-        );
+        let score = |missed, broken| Score { found: 3, missed, broken }.judge();
+        assert_eq!(score(0, 0).ok(), Some(Tally { passed: 3, failed: 0 }));
         assert!(score(1, 0).is_err());
         assert!(score(0, 1).is_err());
     }

@@ -32,11 +32,8 @@ const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<Tally, Failure> {
     let seconds = parse_seconds(arguments)?;
     let host = nightly_host(workspace)?;
-    let targets: Vec<String> = workspace
-        .packages(Some(MANIFEST))?
-        .into_iter()
-        .flat_map(|p| p.binaries)
-        .collect();
+    let targets: Vec<String> =
+        workspace.packages(Some(MANIFEST))?.into_iter().flat_map(|p| p.binaries).collect();
     build(workspace, &host)?;
     let mut tally = Tally::default();
     for target in &targets {
@@ -50,11 +47,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<Tally, 
             ));
         }
     }
-    terminal::line(format_args!(
-        "{} targets, {} findings",
-        targets.len(),
-        tally.failed
-    ));
+    terminal::line(format_args!("{} targets, {} findings", targets.len(), tally.failed));
     match (targets.is_empty(), tally.failed) {
         (true, _) => Err(Failure::new("fuzz/Cargo.toml has no targets")),
         (false, 0) => Ok(tally),
@@ -90,18 +83,8 @@ fn nightly_host(workspace: &Workspace) -> Result<String, Failure> {
 
 fn build(workspace: &Workspace, host: &str) -> Result<(), Failure> {
     let mut command = workspace.command("rustup");
-    command.args([
-        "run",
-        TOOLCHAIN,
-        "cargo",
-        "build",
-        "--release",
-        "--manifest-path",
-        MANIFEST,
-    ]);
-    command
-        .args(["--target", host, "--target-dir", "target/fuzz"])
-        .env("RUSTFLAGS", FLAGS);
+    command.args(["run", TOOLCHAIN, "cargo", "build", "--release", "--manifest-path", MANIFEST]);
+    command.args(["--target", host, "--target-dir", "target/fuzz"]).env("RUSTFLAGS", FLAGS);
     process::run(&mut command)
 }
 
@@ -122,15 +105,11 @@ fn fuzz_one(
     command.arg(format!("-max_len={LONGEST_INPUT}"));
     command.arg(format!("-timeout={SECONDS_PER_INPUT}"));
     command.arg(format!("-artifact_prefix={}/", artifacts.display()));
-    command
-        .args(["-print_final_stats=1", "-verbosity=0"])
-        .arg(corpus);
+    command.args(["-print_final_stats=1", "-verbosity=0"]).arg(corpus);
     if seeds.is_dir() {
         command.arg(seeds);
     }
-    let status = command
-        .status()
-        .map_err(|error| Failure::io(process::shown(&command), &error))?;
+    let status = command.status().map_err(|error| Failure::io(process::shown(&command), &error))?;
     Ok(status.success())
 }
 
@@ -152,13 +131,7 @@ mod tests {
     #[test]
     fn seconds_are_a_positive_number() {
         assert_eq!(seconds(&["--seconds", "60"]), Some(60));
-        for wrong in [
-            &["--seconds"][..],
-            &["--seconds", "0"],
-            &["60"],
-            &["--seconds", "x"],
-            &[],
-        ] {
+        for wrong in [&["--seconds"][..], &["--seconds", "0"], &["60"], &["--seconds", "x"], &[]] {
             assert_eq!(seconds(wrong), None, "{wrong:?}");
         }
     }

@@ -13,19 +13,11 @@ use crate::{process, terminal};
 const REQUIREMENTS: &str = "interop/requirements.txt";
 
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<Tally, Failure> {
-    let emulator = workspace.build(&[
-        "--package",
-        "eventhubs-emulator",
-        "--bin",
-        "eventhubs-emulator",
-    ])?;
+    let emulator =
+        workspace.build(&["--package", "eventhubs-emulator", "--bin", "eventhubs-emulator"])?;
     let python = environment(workspace)?;
     let mut command = workspace.command(&python);
-    command
-        .arg("interop/run.py")
-        .args(arguments)
-        .arg("--emulator")
-        .arg(&emulator);
+    command.arg("interop/run.py").args(arguments).arg("--emulator").arg(&emulator);
     let mut tally = Tally::default();
     let status = process::watch(&mut command, |line| {
         terminal::line(line);
@@ -34,14 +26,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<Tally, 
         }
     })?;
     if !status.success() || tally.failed > 0 {
-        return Err(Failure::new(format!(
-            "interop/run.py ended with {status}; {tally}"
-        )));
+        return Err(Failure::new(format!("interop/run.py ended with {status}; {tally}")));
     }
     if tally.passed == 0 {
-        return Err(Failure::new(
-            "interop/run.py passed nothing: it ran no client",
-        ));
+        return Err(Failure::new("interop/run.py passed nothing: it ran no client"));
     }
     Ok(tally)
 }
@@ -58,13 +46,7 @@ fn environment(workspace: &Workspace) -> Result<PathBuf, Failure> {
     }
     make_environment(workspace, &folder)?;
     let mut install = workspace.command(&python);
-    install.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ]);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
     install.args(["--requirement", REQUIREMENTS]);
     process::run(&mut install)?;
     std::fs::write(&stamp, wanted).map_err(|error| Failure::io(stamp.display(), &error))?;

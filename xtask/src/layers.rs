@@ -20,23 +20,13 @@ pub(crate) fn run(workspace: &Workspace, _: &[String]) -> Result<Tally, Failure>
             broken.extend(rules::forbidden(package, &tree, forbidden));
         }
     }
-    let everything = tree(
-        workspace,
-        &["--workspace", "--all-features", "--target", "all"],
-    )?;
-    broken.extend(rules::forbidden(
-        "the workspace",
-        &everything,
-        rules::NOWHERE,
-    ));
+    let everything = tree(workspace, &["--workspace", "--all-features", "--target", "all"])?;
+    broken.extend(rules::forbidden("the workspace", &everything, rules::NOWHERE));
     for problem in &broken {
         terminal::line(format_args!("layers: {problem}"));
     }
     if broken.is_empty() {
-        terminal::line(format_args!(
-            "layers: {} packages, every edge allowed",
-            packages.len()
-        ));
+        terminal::line(format_args!("layers: {} packages, every edge allowed", packages.len()));
         Ok(Tally::default())
     } else {
         Err(Failure::new(format!("{} rules broken", broken.len())))
@@ -46,15 +36,10 @@ pub(crate) fn run(workspace: &Workspace, _: &[String]) -> Result<Tally, Failure>
 /// The names of the packages in a dependency tree.
 fn tree(workspace: &Workspace, arguments: &[&str]) -> Result<Vec<String>, Failure> {
     let mut command = workspace.cargo();
-    command
-        .args(["tree", "--quiet", "--prefix", "none", "--format", "{p}"])
-        .args(arguments);
+    command.args(["tree", "--quiet", "--prefix", "none", "--format", "{p}"]).args(arguments);
     let text = process::capture(&mut command)?;
-    let mut names: Vec<String> = text
-        .lines()
-        .filter_map(|line| line.split(' ').next())
-        .map(str::to_owned)
-        .collect();
+    let mut names: Vec<String> =
+        text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
     names.sort_unstable();
     names.dedup();
     Ok(names)
@@ -62,8 +47,5 @@ fn tree(workspace: &Workspace, arguments: &[&str]) -> Result<Vec<String>, Failur
 
 /// Whether a package is one of the published crates.
 fn is_crate(package: &Package) -> bool {
-    package
-        .folder
-        .parent()
-        .is_some_and(|parent| parent.ends_with("crates"))
+    package.folder.parent().is_some_and(|parent| parent.ends_with("crates"))
 }

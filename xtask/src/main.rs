@@ -54,12 +54,7 @@ const VERBS: &[Verb] = &[
         does: "dependency direction, forbidden crates",
         run: layers::run,
     },
-    Verb {
-        name: "tidy",
-        usage: "",
-        does: "house rules over the text of the tree",
-        run: tidy::run,
-    },
+    Verb { name: "tidy", usage: "", does: "house rules over the text of the tree", run: tidy::run },
     Verb {
         name: "doc",
         usage: "",

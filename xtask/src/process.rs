@@ -24,14 +24,8 @@ pub(crate) fn shown(command: &Command) -> String {
 
 /// Runs a program with its output on ours; anything but success is a failure.
 pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
-    let status = command
-        .status()
-        .map_err(|error| Failure::io(shown(command), &error))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(ended(command, status))
-    }
+    let status = command.status().map_err(|error| Failure::io(shown(command), &error))?;
+    if status.success() { Ok(()) } else { Err(ended(command, status)) }
 }
 
 /// Runs a program and returns what it wrote to standard output; its errors go to ours.
@@ -62,9 +56,7 @@ pub(crate) fn watch(
             line(&String::from_utf8_lossy(&text));
         }
     }
-    child
-        .wait()
-        .map_err(|error| Failure::io(shown(command), &error))
+    child.wait().map_err(|error| Failure::io(shown(command), &error))
 }
 
 /// How a program under a time limit ended.
@@ -91,11 +83,7 @@ pub(crate) fn limited(command: &mut Command, limit: Duration) -> Result<(Ending,
     let output = receive.recv_timeout(limit);
     let ending = if output.is_ok() {
         // It closed its output, which a test binary does by ending.
-        Ending::Exited(
-            child
-                .wait()
-                .map_err(|error| Failure::io(shown(command), &error))?,
-        )
+        Ending::Exited(child.wait().map_err(|error| Failure::io(shown(command), &error))?)
     } else {
         stop(&mut child);
         Ending::TimedOut
@@ -158,9 +146,7 @@ mod tests {
     #[test]
     fn lines_are_passed_on() {
         let mut lines = Vec::new();
-        let status = watch(&mut shell("echo a; echo b"), |line| {
-            lines.push(line.to_owned())
-        });
+        let status = watch(&mut shell("echo a; echo b"), |line| lines.push(line.to_owned()));
         assert!(status.expect("sh runs").success());
         assert_eq!(lines, ["a", "b"]);
     }

@@ -35,13 +35,8 @@ enum Class {
 impl RustSource {
     pub(crate) fn split(text: &str) -> Self {
         let chars: Vec<char> = text.chars().collect();
-        let mut scanner = Scanner {
-            chars: &chars,
-            at: 0,
-            line: 0,
-            classes: Vec::new(),
-            strings: Vec::new(),
-        };
+        let mut scanner =
+            Scanner { chars: &chars, at: 0, line: 0, classes: Vec::new(), strings: Vec::new() };
         scanner.run();
         let view = |class: Class| -> String {
             chars
@@ -52,12 +47,7 @@ impl RustSource {
         };
         let code = view(Class::Code);
         let test_lines = find_test_lines(&code);
-        Self {
-            comments: view(Class::Comment),
-            strings: scanner.strings,
-            test_lines,
-            code,
-        }
+        Self { comments: view(Class::Comment), strings: scanner.strings, test_lines, code }
     }
 
     /// Lines that hold code: neither blank nor comment alone.
@@ -66,11 +56,7 @@ impl RustSource {
             // A line inside a long string literal is blank in both views, but not in the text.
             !code.trim().is_empty() || (comment.trim().is_empty() && !line.trim().is_empty())
         };
-        self.code
-            .lines()
-            .zip(self.comments.lines().zip(text.lines()))
-            .filter(is_code)
-            .count()
+        self.code.lines().zip(self.comments.lines().zip(text.lines())).filter(is_code).count()
     }
 
     pub(crate) fn is_test_line(&self, line: usize) -> bool {
@@ -262,11 +248,8 @@ mod tests {
     #[test]
     fn strings_are_found_with_their_lines() {
         let text = "a(\"one\");\nb(r#\"tw\"o\"#, br\"three\");\n// \"no\"\nfor_r(\"fo\\\"ur\")";
-        let found: Vec<_> = RustSource::split(text)
-            .strings
-            .into_iter()
-            .map(|s| (s.line, s.text))
-            .collect();
+        let found: Vec<_> =
+            RustSource::split(text).strings.into_iter().map(|s| (s.line, s.text)).collect();
         let expected = [(0, "one"), (1, "tw\"o"), (1, "three"), (3, "fo\\\"ur")];
         assert_eq!(found, expected.map(|(line, text)| (line, text.to_owned())));
     }

@@ -21,12 +21,7 @@ impl Tally {
 
     /// Reads `test result: ok. 12 passed; 0 failed; ...`, which the test harness prints.
     pub(crate) fn of_harness(line: &str) -> Option<Self> {
-        Self::counts(
-            line.trim()
-                .strip_prefix("test result:")?
-                .split_once(". ")?
-                .1,
-        )
+        Self::counts(line.trim().strip_prefix("test result:")?.split_once(". ")?.1)
     }
 
     /// Reads `12 passed, 0 failed`, which our own runners print last.
@@ -56,35 +51,19 @@ mod tests {
     fn reads_what_the_test_harness_prints() {
         let line = "test result: FAILED. 11 passed; 2 failed; 0 ignored; 0 measured; \
                     0 filtered out; finished in 0.00s";
-        assert_eq!(
-            Tally::of_harness(line),
-            Some(Tally {
-                passed: 11,
-                failed: 2
-            })
-        );
+        assert_eq!(Tally::of_harness(line), Some(Tally { passed: 11, failed: 2 }));
     }
 
     #[test]
     fn reads_the_last_line_of_a_runner() {
-        assert_eq!(
-            Tally::of_runner("14 passed, 0 failed"),
-            Some(Tally {
-                passed: 14,
-                failed: 0
-            })
-        );
+        assert_eq!(Tally::of_runner("14 passed, 0 failed"), Some(Tally { passed: 14, failed: 0 }));
     }
 
     #[test]
     fn other_lines_are_not_counts() {
-        for line in [
-            "",
-            "running 3 tests",
-            "test a ... ok",
-            "x passed, 1 failed",
-            "test result: ok",
-        ] {
+        for line in
+            ["", "running 3 tests", "test a ... ok", "x passed, 1 failed", "test result: ok"]
+        {
             assert_eq!(Tally::of_harness(line), None, "{line}");
             assert_eq!(Tally::of_runner(line), None, "{line}");
         }

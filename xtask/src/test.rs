@@ -19,13 +19,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<Tally, 
     for package in workspace.packages(None)? {
         if package.has_features() {
             let mut all = workspace.cargo();
-            all.args([
-                "test",
-                "--package",
-                &package.name,
-                "--all-features",
-                "--no-fail-fast",
-            ]);
+            all.args(["test", "--package", &package.name, "--all-features", "--no-fail-fast"]);
             runs.push(all);
         }
     }

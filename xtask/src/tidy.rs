@@ -28,19 +28,11 @@ struct Finding {
 impl Finding {
     /// A finding at a line counted from 0, as the rules count.
     fn at(file: &str, line: usize, text: impl Into<String>) -> Self {
-        Self {
-            file: file.to_owned(),
-            line: line + 1,
-            text: text.into(),
-        }
+        Self { file: file.to_owned(), line: line + 1, text: text.into() }
     }
 
     fn whole(file: &str, text: impl Into<String>) -> Self {
-        Self {
-            file: file.to_owned(),
-            line: 0,
-            text: text.into(),
-        }
+        Self { file: file.to_owned(), line: 0, text: text.into() }
     }
 }
 
@@ -89,9 +81,7 @@ pub(crate) fn run(workspace: &Workspace, _: &[String]) -> Result<Tally, Failure>
     findings.extend(prose::verbs_explained(contributing));
     let architecture = find("ARCHITECTURE.md").map_or("", |file| &file.text);
     findings.extend(prose::code_map(architecture, &packages));
-    findings.extend(manifests::root(
-        find("Cargo.toml").map_or("", |file| &file.text),
-    ));
+    findings.extend(manifests::root(find("Cargo.toml").map_or("", |file| &file.text)));
     findings.extend(manifests::agree(&packages));
     findings.extend(manifests::example_names(&packages));
     findings.extend(wire::check(
@@ -126,9 +116,7 @@ fn read_all(workspace: &Workspace) -> Result<Vec<TextFile>, Failure> {
         }
     }
     if files.is_empty() {
-        return Err(Failure::new(
-            "git lists no files: tidy needs the repository",
-        ));
+        return Err(Failure::new("git lists no files: tidy needs the repository"));
     }
     Ok(files)
 }

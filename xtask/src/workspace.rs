@@ -59,13 +59,9 @@ impl Workspace {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         let root = here.parent().unwrap_or(here);
         if root.join("Cargo.toml").is_file() {
-            Ok(Self {
-                root: root.to_path_buf(),
-            })
+            Ok(Self { root: root.to_path_buf() })
         } else {
-            Err(Failure::new(
-                "the workspace has moved since xtask was built: build it again",
-            ))
+            Err(Failure::new("the workspace has moved since xtask was built: build it again"))
         }
     }
 
@@ -103,11 +99,7 @@ impl Workspace {
     /// Builds one binary or example, named by the arguments of `cargo build`, and says where it is.
     pub(crate) fn build(&self, arguments: &[&str]) -> Result<PathBuf, Failure> {
         let mut command = self.cargo();
-        command.args([
-            "build",
-            "--quiet",
-            "--message-format=json-render-diagnostics",
-        ]);
+        command.args(["build", "--quiet", "--message-format=json-render-diagnostics"]);
         let messages = process::capture(command.args(arguments))?;
         let executable = messages
             .lines()
@@ -115,10 +107,7 @@ impl Workspace {
             .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
             .next_back();
         executable.ok_or_else(|| {
-            Failure::new(format!(
-                "`{}` built no executable",
-                process::shown(&command)
-            ))
+            Failure::new(format!("`{}` built no executable", process::shown(&command)))
         })
     }
 
@@ -135,13 +124,7 @@ impl Workspace {
     /// The text files git knows or would add, relative to the root, with `/` between folders.
     pub(crate) fn files(&self) -> Result<Vec<String>, Failure> {
         let mut command = self.command("git");
-        command.args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ]);
+        command.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
         let listed = process::capture(&mut command)?;
         let mut files: Vec<String> = listed
             .split('\0')
@@ -159,10 +142,7 @@ pub(crate) fn parse_metadata(text: &str) -> Result<Vec<Package>, Failure> {
     let odd = || Failure::new("cargo metadata printed something this verb does not know");
     let root: Value = serde_json::from_str(text).map_err(|_| odd())?;
     let packages = root["packages"].as_array().ok_or_else(odd)?;
-    packages
-        .iter()
-        .map(|package| parse_package(package).ok_or_else(odd))
-        .collect()
+    packages.iter().map(|package| parse_package(package).ok_or_else(odd)).collect()
 }
 
 fn parse_package(package: &Value) -> Option<Package> {
@@ -170,30 +150,19 @@ fn parse_package(package: &Value) -> Option<Package> {
     let targets = package["targets"].as_array()?;
     let of_kind = |kind: &str| {
         let is_kind = |target: &&Value| {
-            target["kind"]
-                .as_array()
-                .is_some_and(|kinds| kinds.iter().any(|have| have == kind))
+            target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|have| have == kind))
         };
-        targets
-            .iter()
-            .filter(is_kind)
-            .filter_map(|target| text(&target["name"]))
-            .collect()
+        targets.iter().filter(is_kind).filter_map(|target| text(&target["name"])).collect()
     };
     let mut features = BTreeMap::new();
     for (name, enables) in package["features"].as_object()? {
-        features.insert(
-            name.clone(),
-            enables.as_array()?.iter().filter_map(text).collect(),
-        );
+        features.insert(name.clone(), enables.as_array()?.iter().filter_map(text).collect());
     }
     Some(Package {
         name: text(&package["name"])?,
         version: text(&package["version"])?,
         rust_version: text(&package["rust_version"]),
-        folder: Path::new(package["manifest_path"].as_str()?)
-            .parent()?
-            .to_path_buf(),
+        folder: Path::new(package["manifest_path"].as_str()?).parent()?.to_path_buf(),
         features,
         dependencies: package["dependencies"]
             .as_array()?
@@ -227,17 +196,11 @@ mod tests {
     fn reads_this_workspace() {
         let workspace = Workspace::find().expect("the tests run in the workspace");
         let packages = workspace.packages(None).expect("cargo metadata works");
-        let xtask = packages
-            .iter()
-            .find(|package| package.name == "xtask")
-            .expect("we are here");
+        let xtask = packages.iter().find(|package| package.name == "xtask").expect("we are here");
         assert!(xtask.folder.ends_with("xtask"));
         assert_eq!(xtask.binaries, ["xtask"]);
         assert!(xtask.rust_version.is_some());
-        let json = xtask
-            .dependencies
-            .iter()
-            .find(|one| one.name == "serde_json");
+        let json = xtask.dependencies.iter().find(|one| one.name == "serde_json");
         assert!(json.is_some_and(|one| one.kind == DependencyKind::Normal && !one.is_path));
     }
 

@@ -27,29 +27,14 @@ fn tool(workspace: &Workspace) -> Result<PathBuf, Failure> {
     let installed = workspace.path("target/tools/bin/cargo-deny");
     for candidate in [PathBuf::from("cargo-deny"), installed.clone()] {
         let mut probe = workspace.command(&candidate);
-        probe
-            .arg("--version")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        probe.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
         if probe.status().is_ok_and(|status| status.success()) {
             return Ok(candidate);
         }
     }
     let mut install = workspace.cargo();
-    install.args([
-        "install",
-        "cargo-deny",
-        "--quiet",
-        "--locked",
-        "--version",
-        VERSION,
-    ]);
-    install.args([
-        "--root",
-        "target/tools",
-        "--target-dir",
-        "target/tools/build",
-    ]);
+    install.args(["install", "cargo-deny", "--quiet", "--locked", "--version", VERSION]);
+    install.args(["--root", "target/tools", "--target-dir", "target/tools/build"]);
     process::run(&mut install)?;
     Ok(installed)
 }

@@ -40,9 +40,7 @@ pub(crate) fn read(text: &str) -> Result<Vec<Recipe>, Failure> {
             .map_err(|problem| Failure::new(format!("drills.toml:{line}: {problem}")))?;
         if recipes.iter().any(|have| have.name == recipe.name) {
             let name = recipe.name;
-            return Err(Failure::new(format!(
-                "drills.toml:{line}: '{name}' is there twice"
-            )));
+            return Err(Failure::new(format!("drills.toml:{line}: '{name}' is there twice")));
         }
         recipes.push(recipe);
     }
@@ -51,10 +49,7 @@ pub(crate) fn read(text: &str) -> Result<Vec<Recipe>, Failure> {
 
 fn recipe(mut table: Table) -> Result<Recipe, String> {
     let mut required = |key: &str| {
-        table
-            .remove(key)
-            .filter(|text| !text.is_empty())
-            .ok_or_else(|| format!("no '{key}'"))
+        table.remove(key).filter(|text| !text.is_empty()).ok_or_else(|| format!("no '{key}'"))
     };
     let recipe = Recipe {
         name: required("name")?,
@@ -92,9 +87,7 @@ fn tables(text: &str) -> Result<Vec<(usize, Table)>, Failure> {
             let (key, value) = rest.split_once('=').ok_or_else(|| wrong("no key"))?;
             let (value, after) = string(value.trim_start_matches(' '))
                 .ok_or_else(|| wrong("the value is no string this file may hold"))?;
-            let (_, table) = tables
-                .last_mut()
-                .ok_or_else(|| wrong("outside of a [[drill]]"))?;
+            let (_, table) = tables.last_mut().ok_or_else(|| wrong("outside of a [[drill]]"))?;
             if table.insert(key.trim().to_owned(), value).is_some() {
                 return Err(wrong("the key is there twice"));
             }
@@ -164,10 +157,7 @@ why = "says \"no\"\nand means it"
         let recipes = read(GOOD).expect("the file is right");
         assert_eq!(recipes.len(), 1);
         let recipe = &recipes[0];
-        assert_eq!(
-            recipe.replace,
-            "    if credit == 0 {\n        return;\n    }"
-        );
+        assert_eq!(recipe.replace, "    if credit == 0 {\n        return;\n    }");
         assert_eq!(recipe.with, "");
         assert_eq!(recipe.target.as_deref(), Some("lib"));
         assert_eq!(recipe.why, "says \"no\"\nand means it");
@@ -188,10 +178,7 @@ why = "says \"no\"\nand means it"
         ];
         for (text, expected) in broken {
             let failure = read(&text).expect_err(expected).to_string();
-            assert!(
-                failure.contains(expected),
-                "{failure} does not say {expected}"
-            );
+            assert!(failure.contains(expected), "{failure} does not say {expected}");
         }
     }
 
@@ -200,9 +187,7 @@ why = "says \"no\"\nand means it"
         let workspace = crate::workspace::Workspace::find().expect("we are in the workspace");
         let text = workspace.read("drills.toml").expect("the file is there");
         for recipe in read(&text).expect("the file is right") {
-            let file = workspace
-                .read(&recipe.file)
-                .expect("the file to change is there");
+            let file = workspace.read(&recipe.file).expect("the file to change is there");
             assert_eq!(
                 file.matches(&recipe.replace).count(),
                 1,

@@ -57,11 +57,7 @@ pub(crate) fn attempt(
             Ending::Exited(_) => {}
         }
     }
-    Ok(if ran == 0 {
-        Verdict::NothingRan
-    } else {
-        Verdict::Passed
-    })
+    Ok(if ran == 0 { Verdict::NothingRan } else { Verdict::Passed })
 }
 
 /// Builds the tests; `None` when they do not compile.
@@ -73,12 +69,10 @@ fn build(
     let mut command = workspace.cargo();
     command.current_dir(worktree.root());
     command.env("CARGO_TARGET_DIR", workspace.path("target/drill-target"));
-    command.args([
-        "test",
-        "--quiet",
-        "--no-run",
-        "--message-format=json-render-diagnostics",
-    ]);
+    // A planted bug may leave something unused; that is not what should stop it. Without debug
+    // information the many builds are faster.
+    command.env("RUSTFLAGS", "--cap-lints=allow").env("CARGO_PROFILE_DEV_DEBUG", "none");
+    command.args(["test", "--quiet", "--no-run", "--message-format=json-render-diagnostics"]);
     command.args(["--package", &recipe.package]);
     match recipe.target.as_deref() {
         None => {}
@@ -100,23 +94,14 @@ fn test_binary(line: &str) -> Option<Binary> {
     let is_test = message["profile"]["test"] == true;
     let executable = message["executable"].as_str().filter(|_| is_test)?;
     let manifest = PathBuf::from(message["manifest_path"].as_str()?);
-    Some(Binary {
-        executable: executable.into(),
-        folder: manifest.parent()?.to_path_buf(),
-    })
+    Some(Binary { executable: executable.into(), folder: manifest.parent()?.to_path_buf() })
 }
 
 /// How many tests the harness says it started.
 fn tests_started(output: &str) -> u64 {
     output
         .lines()
-        .filter_map(|line| {
-            line.strip_prefix("running ")?
-                .split(' ')
-                .next()?
-                .parse::<u64>()
-                .ok()
-        })
+        .filter_map(|line| line.strip_prefix("running ")?.split(' ').next()?.parse::<u64>().ok())
         .sum()
 }
 
@@ -132,25 +117,16 @@ mod tests {
                     "profile":{{"test":{test}}},"executable":"/t/x-1"}}"#
             )
         };
-        let expected = Binary {
-            executable: "/t/x-1".into(),
-            folder: "/a/b".into(),
-        };
+        let expected = Binary { executable: "/t/x-1".into(), folder: "/a/b".into() };
         assert_eq!(test_binary(&line(true)), Some(expected));
         assert_eq!(test_binary(&line(false)), None);
-        assert_eq!(
-            test_binary(r#"{"reason":"build-finished","success":true}"#),
-            None
-        );
+        assert_eq!(test_binary(r#"{"reason":"build-finished","success":true}"#), None);
         assert_eq!(test_binary("no message"), None);
     }
 
     #[test]
     fn started_tests_are_counted() {
-        assert_eq!(
-            tests_started("\nrunning 2 tests\ntest a ... ok\n\nrunning 1 test\n"),
-            3
-        );
+        assert_eq!(tests_started("\nrunning 2 tests\ntest a ... ok\n\nrunning 1 test\n"), 3);
         assert_eq!(tests_started("running 0 tests\n"), 0);
     }
 }

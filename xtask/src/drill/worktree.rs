@@ -27,9 +27,7 @@ impl Worktree {
             let _ = fs::remove_dir_all(&root);
             process::run(workspace.command("git").args(["worktree", "prune"]))?;
             let mut add = workspace.command("git");
-            add.args([
-                "worktree", "add", "--quiet", "--force", "--detach", FOLDER, head,
-            ]);
+            add.args(["worktree", "add", "--quiet", "--force", "--detach", FOLDER, head]);
             process::run(&mut add)?;
         }
         let worktree = Self { root };

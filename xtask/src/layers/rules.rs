@@ -11,35 +11,22 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("eventhubs-amqp", &[]),
     ("eventhubs-protocol", &["eventhubs-amqp"]),
     ("eventhubs-auth", &["eventhubs-protocol"]),
-    (
-        "eventhubs-client",
-        &["eventhubs-auth", "eventhubs-protocol", "eventhubs-amqp"],
-    ),
+    ("eventhubs-client", &["eventhubs-auth", "eventhubs-protocol", "eventhubs-amqp"]),
     ("eventhubs-emulator", &["eventhubs-amqp"]),
     ("xtask", &[]),
 ];
 
 /// What the tests of each crate may use beyond that. The client and the emulator test each other,
 /// which is a cycle only on paper, because these lines name a path and no version.
-const ALLOWED_IN_TESTS: &[(&str, &[&str])] = &[
-    ("eventhubs-client", &["eventhubs-emulator"]),
-    ("eventhubs-emulator", &["eventhubs-client"]),
-];
+const ALLOWED_IN_TESTS: &[(&str, &[&str])] =
+    &[("eventhubs-client", &["eventhubs-emulator"]), ("eventhubs-emulator", &["eventhubs-client"])];
 
 /// Packages that put crates together and are never published.
 const FREE: &[&str] = &["eventhubs-examples", "eventhubs-bench"];
 
 /// A user with a connection string builds no Azure SDK and no HTTP client.
-const NO_AZURE_NO_HTTP: &[&str] = &[
-    "azure_*",
-    "reqwest",
-    "hyper",
-    "hyper-util",
-    "ureq",
-    "isahc",
-    "curl",
-    "h2",
-];
+const NO_AZURE_NO_HTTP: &[&str] =
+    &["azure_*", "reqwest", "hyper", "hyper-util", "ureq", "isahc", "curl", "h2"];
 
 /// Packages whose default tree stays light, and what must not be in it.
 pub(super) const LIGHT_TREES: &[(&str, &[&str])] = &[
@@ -49,20 +36,12 @@ pub(super) const LIGHT_TREES: &[(&str, &[&str])] = &[
 ];
 
 /// TLS is rustls. These are in no tree, with any feature, on any platform, tests included.
-pub(super) const NOWHERE: &[&str] = &[
-    "openssl-sys",
-    "openssl",
-    "native-tls",
-    "azure_storage_blobs",
-    "azure_core_amqp",
-];
+pub(super) const NOWHERE: &[&str] =
+    &["openssl-sys", "openssl", "native-tls", "azure_storage_blobs", "azure_core_amqp"];
 
 /// Edges between our packages that the lists above do not allow.
 pub(super) fn edges(packages: &[Package]) -> Vec<String> {
-    let ours: BTreeSet<&str> = packages
-        .iter()
-        .map(|package| package.name.as_str())
-        .collect();
+    let ours: BTreeSet<&str> = packages.iter().map(|package| package.name.as_str()).collect();
     let mut broken = Vec::new();
     for package in packages {
         let name = package.name.as_str();
@@ -74,11 +53,7 @@ pub(super) fn edges(packages: &[Package]) -> Vec<String> {
             continue;
         };
         let in_tests = listed(ALLOWED_IN_TESTS, name).unwrap_or(&[]);
-        for dependency in package
-            .dependencies
-            .iter()
-            .filter(|one| ours.contains(&*one.name))
-        {
+        for dependency in package.dependencies.iter().filter(|one| ours.contains(&*one.name)) {
             let target = dependency.name.as_str();
             let is_test_only = dependency.kind == DependencyKind::Dev;
             let is_allowed =
@@ -123,9 +98,7 @@ pub(super) fn forbidden(whose: &str, tree: &[String], patterns: &[&str]) -> Vec<
 }
 
 fn listed<'a>(list: &[(&str, &'a [&'a str])], name: &str) -> Option<&'a [&'a str]> {
-    list.iter()
-        .find(|(have, _)| *have == name)
-        .map(|(_, allowed)| *allowed)
+    list.iter().find(|(have, _)| *have == name).map(|(_, allowed)| *allowed)
 }
 
 #[cfg(test)]
@@ -142,11 +115,7 @@ mod tests {
             name: name.to_owned(),
             version: "0.1.0".to_owned(),
             rust_version: None,
-            folder: if folder == name {
-                folder.into()
-            } else {
-                Path::new("crates").join(folder)
-            },
+            folder: if folder == name { folder.into() } else { Path::new("crates").join(folder) },
             features: BTreeMap::new(),
             dependencies: dependencies.to_vec(),
             examples: Vec::new(),
@@ -156,12 +125,7 @@ mod tests {
 
     fn on(name: &str, kind: DependencyKind, requirement: &str) -> Dependency {
         let requirement = requirement.to_owned();
-        Dependency {
-            name: name.to_owned(),
-            kind,
-            requirement,
-            is_path: true,
-        }
+        Dependency { name: name.to_owned(), kind, requirement, is_path: true }
     }
 
     /// The five crates with the dependencies they should have.
@@ -169,14 +133,8 @@ mod tests {
         use DependencyKind::{Dev, Normal};
         vec![
             package("eventhubs-amqp", &[]),
-            package(
-                "eventhubs-protocol",
-                &[on("eventhubs-amqp", Normal, "^0.1.0")],
-            ),
-            package(
-                "eventhubs-auth",
-                &[on("eventhubs-protocol", Normal, "^0.1.0")],
-            ),
+            package("eventhubs-protocol", &[on("eventhubs-amqp", Normal, "^0.1.0")]),
+            package("eventhubs-auth", &[on("eventhubs-protocol", Normal, "^0.1.0")]),
             package(
                 "eventhubs-client",
                 &[
@@ -188,26 +146,17 @@ mod tests {
             ),
             package(
                 "eventhubs-emulator",
-                &[
-                    on("eventhubs-amqp", Normal, "^0.1.0"),
-                    on("eventhubs-client", Dev, "*"),
-                ],
+                &[on("eventhubs-amqp", Normal, "^0.1.0"), on("eventhubs-client", Dev, "*")],
             ),
             package("xtask", &[]),
-            package(
-                "eventhubs-examples",
-                &[on("eventhubs-client", Dev, "^0.1.0")],
-            ),
+            package("eventhubs-examples", &[on("eventhubs-client", Dev, "^0.1.0")]),
         ]
     }
 
     /// `sound` with one more dependency.
     fn with(name: &str, dependency: Dependency) -> Vec<String> {
         let mut packages = sound();
-        let package = packages
-            .iter_mut()
-            .find(|one| one.name == name)
-            .expect("it is there");
+        let package = packages.iter_mut().find(|one| one.name == name).expect("it is there");
         package.dependencies.push(dependency);
         edges(&packages)
     }
@@ -233,28 +182,18 @@ mod tests {
         for (from, to, kind) in planted {
             let broken = with(from, on(to, kind, "*"));
             assert_eq!(broken.len(), 1, "{from} -> {to}");
-            assert!(
-                broken[0].contains(from) && broken[0].contains(to),
-                "{broken:?}"
-            );
+            assert!(broken[0].contains(from) && broken[0].contains(to), "{broken:?}");
         }
     }
 
     #[test]
     fn a_dev_dependency_with_a_version_is_found() {
         let mut packages = sound();
-        let client = packages
-            .iter_mut()
-            .find(|one| one.name == "eventhubs-client");
-        let emulator = client
-            .and_then(|one| one.dependencies.last_mut())
-            .expect("it is there");
+        let client = packages.iter_mut().find(|one| one.name == "eventhubs-client");
+        let emulator = client.and_then(|one| one.dependencies.last_mut()).expect("it is there");
         emulator.requirement = "^0.1.0".to_owned();
         let broken = edges(&packages);
-        assert!(
-            broken.len() == 1 && broken[0].contains("without a version"),
-            "{broken:?}"
-        );
+        assert!(broken.len() == 1 && broken[0].contains("without a version"), "{broken:?}");
     }
 
     #[test]
@@ -277,9 +216,6 @@ mod tests {
         let tree = ["bytes", "azure_core", "hyper", "hyperbole"].map(str::to_owned);
         let broken = forbidden("eventhubs-client", &tree, NO_AZURE_NO_HTTP);
         assert_eq!(broken.len(), 2, "{broken:?}");
-        assert!(
-            broken[0].contains("azure_core") && broken[1].contains("hyper "),
-            "{broken:?}"
-        );
+        assert!(broken[0].contains("azure_core") && broken[1].contains("hyper "), "{broken:?}");
     }
 }

@@ -16,10 +16,7 @@ pub(super) fn stands_alone(text: &str) -> bool {
 /// A member names no version of a dependency, except the workspace's own beside a path: that is how
 /// one of ours is taken without its default features.
 pub(super) fn member(path: &str, text: &str, root: &str) -> Vec<Finding> {
-    let own = root
-        .lines()
-        .find(|line| line.trim().starts_with("version = "))
-        .unwrap_or_default();
+    let own = root.lines().find(|line| line.trim().starts_with("version = ")).unwrap_or_default();
     let mut findings = Vec::new();
     let mut section = "";
     for (line, content) in text.lines().enumerate() {
@@ -32,14 +29,8 @@ pub(super) fn member(path: &str, text: &str, root: &str) -> Vec<Finding> {
         }
     }
     for key in FROM_THE_ROOT {
-        if !text
-            .lines()
-            .any(|line| line.trim() == format!("{key}.workspace = true"))
-        {
-            findings.push(Finding::whole(
-                path,
-                format!("`{key}.workspace = true` is missing"),
-            ));
+        if !text.lines().any(|line| line.trim() == format!("{key}.workspace = true")) {
+            findings.push(Finding::whole(path, format!("`{key}.workspace = true` is missing")));
         }
     }
     findings
@@ -59,16 +50,11 @@ pub(super) fn lints(path: &str, text: &str, root: &str) -> Vec<Finding> {
         .iter()
         .filter(|line| !is_unsafe(line))
         .eq(have.iter().filter(|line| !is_unsafe(line)));
-    let denied = have
-        .iter()
-        .any(|line| line.ends_with("unsafe_code = \"deny\""));
+    let denied = have.iter().any(|line| line.ends_with("unsafe_code = \"deny\""));
     if equal && denied && text.contains("publish = false") {
         return Vec::new();
     }
-    vec![Finding::whole(
-        path,
-        "the lints are those of the root: `[lints] workspace = true`",
-    )]
+    vec![Finding::whole(path, "the lints are those of the root: `[lints] workspace = true`")]
 }
 
 /// The lines of the lint tables, each with the name of its table before it.
@@ -121,10 +107,7 @@ pub(super) fn agree(packages: &[Package]) -> Vec<Finding> {
         .iter()
         .filter(differs)
         .map(|one| {
-            let text = format!(
-                "{}: version or rust-version is not the workspace's",
-                one.name
-            );
+            let text = format!("{}: version or rust-version is not the workspace's", one.name);
             Finding::whole("Cargo.toml", text)
         })
         .collect()
@@ -204,10 +187,7 @@ mod tests {
             missing_docs = \"deny\"\n";
         assert_eq!(lints("a/Cargo.toml", repeated, root), Vec::new());
         for planted in ["missing_docs = \"deny\"\n", "publish = false\n"] {
-            assert_eq!(
-                lints("a/Cargo.toml", &repeated.replace(planted, ""), root).len(),
-                1
-            );
+            assert_eq!(lints("a/Cargo.toml", &repeated.replace(planted, ""), root).len(), 1);
         }
         let allowed = repeated.replace("unsafe_code = \"deny\"", "unsafe_code = \"allow\"");
         assert_eq!(lints("a/Cargo.toml", &allowed, root).len(), 1);
@@ -232,14 +212,8 @@ mod tests {
 
     #[test]
     fn an_example_in_two_packages_is_found() {
-        let packages = [
-            package("a", "0.1.0", &["x", "y"]),
-            package("b", "0.1.0", &["x"]),
-        ];
+        let packages = [package("a", "0.1.0", &["x", "y"]), package("b", "0.1.0", &["x"])];
         let found = example_names(&packages);
-        assert!(
-            found.len() == 1 && found[0].text.contains("'x' is in a and in b"),
-            "{found:?}"
-        );
+        assert!(found.len() == 1 && found[0].text.contains("'x' is in a and in b"), "{found:?}");
     }
 }

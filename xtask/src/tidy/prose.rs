@@ -5,25 +5,14 @@ use crate::VERBS;
 use crate::workspace::Package;
 
 /// The two commands a newcomer types first. The README shows them as they are.
-const FIRST_COMMANDS: &[&str] = &[
-    "cargo run --release --example hello_world",
-    "cargo xtask test",
-];
+const FIRST_COMMANDS: &[&str] = &["cargo run --release --example hello_world", "cargo xtask test"];
 
 /// Where a path of somebody's machine starts. Joined from halves, so that this file passes.
-const MACHINE_FOLDERS: &[&str] = &[
-    concat!("/wo", "rk"),
-    concat!("/ro", "ot"),
-    concat!("/ho", "me"),
-    concat!("/tm", "p"),
-];
+const MACHINE_FOLDERS: &[&str] =
+    &[concat!("/wo", "rk"), concat!("/ro", "ot"), concat!("/ho", "me"), concat!("/tm", "p")];
 
 /// Marks of work that was left.
-const MARKS: &[&str] = &[
-    concat!("TO", "DO"),
-    concat!("FIX", "ME"),
-    concat!("XX", "X:"),
-];
+const MARKS: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X:")];
 
 pub(super) fn machine_paths(path: &str, text: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -74,11 +63,7 @@ pub(super) fn links(path: &str, text: &str, exists: impl Fn(&str) -> bool) -> Ve
                 continue;
             }
             if !exists(&resolve(folder, file)) {
-                findings.push(Finding::at(
-                    path,
-                    line,
-                    format!("the link to {file} leads nowhere"),
-                ));
+                findings.push(Finding::at(path, line, format!("the link to {file} leads nowhere")));
             }
         }
     }
@@ -104,26 +89,16 @@ pub(super) fn commands(path: &str, text: &str, packages: &[Package]) -> Vec<Find
         let mut missing = |what: &str, prefix: &str, is_there: &dyn Fn(&str) -> bool| {
             for name in words_after(content, prefix) {
                 if !is_there(name) {
-                    findings.push(Finding::at(
-                        path,
-                        line,
-                        format!("there is no {what} '{name}'"),
-                    ));
+                    findings.push(Finding::at(path, line, format!("there is no {what} '{name}'")));
                 }
             }
         };
-        missing("verb", "cargo xtask ", &|name| {
-            VERBS.iter().any(|verb| verb.name == name)
-        });
+        missing("verb", "cargo xtask ", &|name| VERBS.iter().any(|verb| verb.name == name));
         missing("example", "--example ", &|name| {
-            packages
-                .iter()
-                .any(|package| package.examples.iter().any(|have| have == name))
+            packages.iter().any(|package| package.examples.iter().any(|have| have == name))
         });
         missing("binary", "--bin ", &|name| {
-            packages
-                .iter()
-                .any(|package| package.binaries.iter().any(|have| have == name))
+            packages.iter().any(|package| package.binaries.iter().any(|have| have == name))
         });
     }
     findings
@@ -144,32 +119,16 @@ pub(super) fn readme(text: &str, packages: &[Package]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for command in FIRST_COMMANDS {
         if !text.lines().any(|line| line.trim() == *command) {
-            findings.push(Finding::whole(
-                "README.md",
-                format!("`{command}` is not shown"),
-            ));
+            findings.push(Finding::whole("README.md", format!("`{command}` is not shown")));
         }
     }
-    for package in packages
-        .iter()
-        .filter(|package| package.name.starts_with("eventhubs-"))
-    {
-        let folder = package
-            .folder
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default();
+    for package in packages.iter().filter(|package| package.name.starts_with("eventhubs-")) {
+        let folder = package.folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if !text.contains(&package.name) && !text.contains(&format!("{folder}/")) {
-            findings.push(Finding::whole(
-                "README.md",
-                format!("{} is not named", package.name),
-            ));
+            findings.push(Finding::whole("README.md", format!("{} is not named", package.name)));
         }
     }
-    if let Some(version) = packages
-        .iter()
-        .find_map(|package| package.rust_version.as_deref())
-    {
+    if let Some(version) = packages.iter().find_map(|package| package.rust_version.as_deref()) {
         let short = version.strip_suffix(".0").unwrap_or(version);
         let right = format!("Rust {short}");
         for (line, content) in text.lines().enumerate() {
@@ -183,10 +142,7 @@ pub(super) fn readme(text: &str, packages: &[Package]) -> Vec<Finding> {
             }
         }
         if !text.contains(&right) {
-            findings.push(Finding::whole(
-                "README.md",
-                format!("'{right}' is not named"),
-            ));
+            findings.push(Finding::whole("README.md", format!("'{right}' is not named")));
         }
     }
     findings
@@ -197,12 +153,7 @@ pub(super) fn verbs_explained(text: &str) -> Vec<Finding> {
     VERBS
         .iter()
         .filter(|verb| !text.contains(&format!("`{}", verb.name)))
-        .map(|verb| {
-            Finding::whole(
-                "CONTRIBUTING.md",
-                format!("`{}` is not explained", verb.name),
-            )
-        })
+        .map(|verb| Finding::whole("CONTRIBUTING.md", format!("`{}` is not explained", verb.name)))
         .collect()
 }
 
@@ -212,15 +163,9 @@ pub(super) fn code_map(text: &str, packages: &[Package]) -> Vec<Finding> {
         .iter()
         .filter_map(|package| {
             let folder = package.folder.file_name()?.to_str()?;
-            let in_crates = package
-                .folder
-                .parent()
-                .is_some_and(|parent| parent.ends_with("crates"));
-            let place = if in_crates {
-                format!("crates/{folder}")
-            } else {
-                format!("{folder}/")
-            };
+            let in_crates =
+                package.folder.parent().is_some_and(|parent| parent.ends_with("crates"));
+            let place = if in_crates { format!("crates/{folder}") } else { format!("{folder}/") };
             (!text.contains(&place))
                 .then(|| Finding::whole("ARCHITECTURE.md", format!("{place} is not on the map")))
         })
@@ -249,19 +194,10 @@ mod tests {
     #[test]
     fn a_path_of_a_machine_is_found() {
         let work = concat!("/wo", "rk");
-        for text in [
-            format!("cd {work}/main"),
-            format!("\"{work}\""),
-            format!("a={work}/x"),
-        ] {
+        for text in [format!("cd {work}/main"), format!("\"{work}\""), format!("a={work}/x")] {
             assert_eq!(machine_paths("a.md", &text).len(), 1, "{text}");
         }
-        for text in [
-            "examples/worker",
-            "crates/x/home/y",
-            "https://a.example/home",
-            "a/tmp/b",
-        ] {
+        for text in ["examples/worker", "crates/x/home/y", "https://a.example/home", "a/tmp/b"] {
             assert_eq!(machine_paths("a.md", text).len(), 0, "{text}");
         }
     }
@@ -270,10 +206,7 @@ mod tests {
     fn a_mark_of_unfinished_work_is_found() {
         let mark = MARKS[0];
         assert_eq!(unfinished("run.py", &format!("# {mark} later")).len(), 1);
-        assert_eq!(
-            unfinished("a.md", &format!("the word `{mark}` is banned")).len(),
-            0
-        );
+        assert_eq!(unfinished("a.md", &format!("the word `{mark}` is banned")).len(), 0);
     }
 
     #[test]
@@ -288,10 +221,7 @@ mod tests {
     fn a_command_that_does_not_exist_is_found() {
         let packages = [package()];
         let check = |text: &str| commands("README.md", text, &packages).len();
-        assert_eq!(
-            check("`cargo xtask test` and `cargo run --example hello_world`"),
-            0
-        );
+        assert_eq!(check("`cargo xtask test` and `cargo run --example hello_world`"), 0);
         assert_eq!(check("cargo xtask deploy"), 1);
         assert_eq!(check("cargo run --example goodbye"), 1);
         assert_eq!(check("cargo run --bin nothing"), 1);
@@ -304,18 +234,12 @@ mod tests {
         assert_eq!(readme(&good, &packages), Vec::new());
         assert_eq!(readme(&good.replace("1.95", "1.94"), &packages).len(), 2);
         assert_eq!(readme(&good.replace("--release ", ""), &packages).len(), 1);
-        assert_eq!(
-            readme(&good.replace("eventhubs-amqp", ""), &packages).len(),
-            1
-        );
+        assert_eq!(readme(&good.replace("eventhubs-amqp", ""), &packages).len(), 1);
     }
 
     #[test]
     fn a_verb_nobody_explains_is_found() {
-        let all: String = VERBS
-            .iter()
-            .map(|verb| format!("`{}`\n", verb.name))
-            .collect();
+        let all: String = VERBS.iter().map(|verb| format!("`{}`\n", verb.name)).collect();
         assert_eq!(verbs_explained(&all), Vec::new());
         assert_eq!(verbs_explained(&all.replace("`drill`", "")).len(), 1);
     }

@@ -97,21 +97,14 @@ fn module_names(path: &str, source: &RustSource) -> Vec<Finding> {
     let mut findings = Vec::new();
     for part in path.trim_end_matches(".rs").split('/') {
         if BANNED_MODULES.contains(&part) {
-            findings.push(Finding::whole(
-                path,
-                format!("'{part}' does not say what it holds"),
-            ));
+            findings.push(Finding::whole(path, format!("'{part}' does not say what it holds")));
         }
     }
     for (line, text) in source.code.lines().enumerate() {
         let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
         let name = words.find(|word| *word == "mod").and_then(|_| words.next());
         if let Some(name) = name.filter(|name| BANNED_MODULES.contains(name)) {
-            findings.push(Finding::at(
-                path,
-                line,
-                format!("'{name}' does not say what it holds"),
-            ));
+            findings.push(Finding::at(path, line, format!("'{name}' does not say what it holds")));
         }
     }
     findings
@@ -142,11 +135,7 @@ fn getters(path: &str, source: &RustSource) -> Vec<Finding> {
         .enumerate()
         .filter(|(_, text)| is_getter(text))
         .map(|(line, _)| {
-            Finding::at(
-                path,
-                line,
-                "a getter is named after what it returns, without get_",
-            )
+            Finding::at(path, line, "a getter is named after what it returns, without get_")
         })
         .collect()
 }
@@ -161,11 +150,7 @@ fn sleeps(path: &str, source: &RustSource) -> Vec<Finding> {
             (text.contains("sleep(") || text.contains("sleep_until(")) && is_test(*line)
         })
         .map(|(line, _)| {
-            Finding::at(
-                path,
-                line,
-                "a test waits for an event or a paused clock, it never sleeps",
-            )
+            Finding::at(path, line, "a test waits for an event or a paused clock, it never sleeps")
         })
         .collect()
 }
@@ -192,11 +177,7 @@ fn wire_words(path: &str, source: &RustSource) -> Vec<Finding> {
         return Vec::new();
     }
     let mut findings = Vec::new();
-    for literal in source
-        .strings
-        .iter()
-        .filter(|literal| !source.is_test_line(literal.line))
-    {
+    for literal in source.strings.iter().filter(|literal| !source.is_test_line(literal.line)) {
         // A sentence that mentions a name is for people; a name alone is for the wire.
         let is_sentence = literal.text.contains(char::is_whitespace);
         let word = WIRE_WORDS.iter().find(|word| literal.text.contains(**word));
@@ -226,10 +207,7 @@ mod tests {
 
     fn findings(path: &str, text: &str) -> Vec<String> {
         let source = RustSource::split(text);
-        check(path, text, &source)
-            .into_iter()
-            .map(|one| one.to_string())
-            .collect()
+        check(path, text, &source).into_iter().map(|one| one.to_string()).collect()
     }
 
     #[track_caller]
@@ -244,19 +222,13 @@ mod tests {
 
     #[test]
     fn a_sound_file_has_no_findings() {
-        assert_eq!(
-            findings("crates/protocol/src/batch.rs", SOUND),
-            Vec::<String>::new()
-        );
+        assert_eq!(findings("crates/protocol/src/batch.rs", SOUND), Vec::<String>::new());
     }
 
     #[test]
     fn a_long_file_is_found() {
         let line = "let a = 1;\n";
-        assert_eq!(
-            findings("bench/src/a.rs", &line.repeat(500)),
-            Vec::<String>::new()
-        );
+        assert_eq!(findings("bench/src/a.rs", &line.repeat(500)), Vec::<String>::new());
         one("bench/src/a.rs", &line.repeat(501), "501 lines of code");
     }
 
@@ -264,46 +236,26 @@ mod tests {
     fn a_module_that_says_nothing_is_found() {
         one("crates/amqp/src/util.rs", "", "'util'");
         one("crates/amqp/tests/common/mod.rs", "", "'common'");
-        one(
-            "crates/amqp/src/lib.rs",
-            "pub(crate) mod helpers;",
-            "'helpers'",
-        );
+        one("crates/amqp/src/lib.rs", "pub(crate) mod helpers;", "'helpers'");
     }
 
     #[test]
     fn unfinished_code_is_found() {
         one("xtask/src/a.rs", "fn f() { todo!() }", "todo!");
         one("xtask/src/a.rs", "fn f() { dbg!(1); }", "dbg!");
-        one(
-            "xtask/src/a.rs",
-            "#[ignore = \"slow\"]\nfn f() {}",
-            "#[ignore",
-        );
-        one(
-            "xtask/src/a.rs",
-            "#[allow(dead_code)]\nfn f() {}",
-            "#[allow(",
-        );
+        one("xtask/src/a.rs", "#[ignore = \"slow\"]\nfn f() {}", "#[ignore");
+        one("xtask/src/a.rs", "#[allow(dead_code)]\nfn f() {}", "#[allow(");
     }
 
     #[test]
     fn a_getter_is_found() {
-        one(
-            "xtask/src/a.rs",
-            "    pub(crate) fn get_name(&self) {}",
-            "get_",
-        );
+        one("xtask/src/a.rs", "    pub(crate) fn get_name(&self) {}", "get_");
         assert!(findings("xtask/src/a.rs", "fn get_it() {}").is_empty());
     }
 
     #[test]
     fn a_test_that_sleeps_is_found() {
-        one(
-            "crates/client/tests/send.rs",
-            "sleep(second).await;",
-            "never sleeps",
-        );
+        one("crates/client/tests/send.rs", "sleep(second).await;", "never sleeps");
         let module = "#[cfg(test)]\nmod tests {\n  fn f() { tokio::time::sleep(d); }\n}\n";
         one("crates/client/src/a.rs", module, "never sleeps");
         assert!(findings("crates/amqp/src/net/clock.rs", "sleep(d).await").is_empty());
@@ -311,11 +263,7 @@ mod tests {
 
     #[test]
     fn a_clock_in_a_module_that_decides_is_found() {
-        one(
-            "crates/amqp/src/engine/link.rs",
-            "let now = Instant::now();",
-            "Instant::now",
-        );
+        one("crates/amqp/src/engine/link.rs", "let now = Instant::now();", "Instant::now");
         one("crates/protocol/src/batch.rs", "use tokio::task;", "tokio");
         assert!(findings("crates/amqp/src/net/driver.rs", "Instant::now();").is_empty());
         assert!(findings("crates/amqp/src/engine/link.rs", "use std::time::Instant;").is_empty());

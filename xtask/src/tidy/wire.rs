@@ -13,10 +13,8 @@ use crate::rust_source::RustSource;
 const DOC: &str = "docs/wire.md";
 
 /// Who spells names, and where.
-pub(super) const NAME_FILES: [(&str, &str); 2] = [
-    ("client", "crates/protocol/src/names.rs"),
-    ("emulator", "crates/emulator/src/names.rs"),
-];
+pub(super) const NAME_FILES: [(&str, &str); 2] =
+    [("client", "crates/protocol/src/names.rs"), ("emulator", "crates/emulator/src/names.rs")];
 
 /// Names or numbers, each with who spells it.
 type Spelled = BTreeMap<String, BTreeSet<&'static str>>;
@@ -28,24 +26,14 @@ pub(super) fn check(doc: &str, files: &[(&'static str, &str, &str)]) -> Vec<Find
     let mut numbers = Spelled::new();
     for &(by, path, text) in files {
         if text.is_empty() {
-            findings.push(Finding::whole(
-                path,
-                "the file that spells the wire names is gone",
-            ));
+            findings.push(Finding::whole(path, "the file that spells the wire names is gone"));
         }
         let source = RustSource::split(text);
-        for literal in source
-            .strings
-            .iter()
-            .filter(|one| !source.is_test_line(one.line))
-        {
+        for literal in source.strings.iter().filter(|one| !source.is_test_line(one.line)) {
             names.entry(literal.text.clone()).or_default().insert(by);
         }
         for number in hexadecimals(&source.code) {
-            numbers
-                .entry(format!("{number:#x}"))
-                .or_default()
-                .insert(by);
+            numbers.entry(format!("{number:#x}")).or_default().insert(by);
         }
     }
     let mut listed_names = Spelled::new();
@@ -97,16 +85,8 @@ fn read_tables(doc: &str, names: &mut Spelled, numbers: &mut Spelled, findings: 
                     ));
                     continue;
                 };
-                let list = if kind == "names" {
-                    &mut *names
-                } else {
-                    &mut *numbers
-                };
-                let key = if kind == "names" {
-                    key
-                } else {
-                    normal_number(&key).unwrap_or(key)
-                };
+                let list = if kind == "names" { &mut *names } else { &mut *numbers };
+                let key = if kind == "names" { key } else { normal_number(&key).unwrap_or(key) };
                 // One name may mean two things and then has two rows.
                 list.entry(key).or_default().extend(who);
             }
@@ -120,20 +100,11 @@ fn is_row(line: &str) -> bool {
 }
 
 fn read_row(row: &str) -> Option<(String, BTreeSet<&'static str>)> {
-    let cells: Vec<&str> = row
-        .trim()
-        .trim_matches('|')
-        .split('|')
-        .map(str::trim)
-        .collect();
+    let cells: Vec<&str> = row.trim().trim_matches('|').split('|').map(str::trim).collect();
     let key = cells.first()?.strip_prefix('`')?.strip_suffix('`')?;
     let who = match *cells.get(1)? {
         "both" => NAME_FILES.iter().map(|(by, _)| *by).collect(),
-        one => NAME_FILES
-            .iter()
-            .map(|(by, _)| *by)
-            .filter(|by| *by == one)
-            .collect(),
+        one => NAME_FILES.iter().map(|(by, _)| *by).filter(|by| *by == one).collect(),
     };
     let is_complete = cells.len() > 2 && cells.last().is_some_and(|source| !source.is_empty());
     (is_complete && !BTreeSet::is_empty(&who)).then(|| (key.to_owned(), who))
@@ -154,9 +125,7 @@ fn hexadecimals(code: &str) -> Vec<u64> {
 }
 
 fn normal_number(text: &str) -> Option<String> {
-    hexadecimals(text)
-        .first()
-        .map(|number| format!("{number:#x}"))
+    hexadecimals(text).first().map(|number| format!("{number:#x}"))
 }
 
 #[cfg(test)]
@@ -172,10 +141,7 @@ mod tests {
         | `0x80013700` | both | page |\n";
 
     fn problems(doc: &str, client: &str, emulator: &str) -> Vec<String> {
-        let files = [
-            ("client", "a/names.rs", client),
-            ("emulator", "b/names.rs", emulator),
-        ];
+        let files = [("client", "a/names.rs", client), ("emulator", "b/names.rs", emulator)];
         check(doc, &files).into_iter().map(|one| one.text).collect()
     }
 
@@ -192,10 +158,7 @@ mod tests {
     #[test]
     fn a_name_that_is_not_listed_is_found() {
         let more = format!("{CLIENT}pub const C: &str = \"x-opt-c\";\n");
-        one(
-            &problems(DOC_TEXT, &more, EMULATOR),
-            "`x-opt-c` (client) is not listed",
-        );
+        one(&problems(DOC_TEXT, &more, EMULATOR), "`x-opt-c` (client) is not listed");
     }
 
     #[test]
