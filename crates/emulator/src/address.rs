@@ -18,11 +18,7 @@ pub(crate) enum Address {
     /// `{hub}/Partitions/{partition}`.
     Partition { hub: String, partition: String },
     /// `{hub}/ConsumerGroups/{group}/Partitions/{partition}`.
-    Consumer {
-        hub: String,
-        group: String,
-        partition: String,
-    },
+    Consumer { hub: String, group: String, partition: String },
     /// Anything else.
     Unknown,
 }
@@ -30,22 +26,14 @@ pub(crate) enum Address {
 impl Address {
     /// Reads a link address.
     pub(crate) fn parse(text: &str) -> Self {
-        let segments: Vec<&str> = path(text)
-            .split('/')
-            .filter(|part| !part.is_empty())
-            .collect();
+        let segments: Vec<&str> = path(text).split('/').filter(|part| !part.is_empty()).collect();
         let is = |given: &str, name: &str| given.eq_ignore_ascii_case(name);
         match segments.as_slice() {
             [.., node] if is(node, names::CBS_NODE) => Self::Cbs,
             [.., node] if is(node, names::MANAGEMENT_NODE) => Self::Management,
-            [hub] => Self::Hub {
-                hub: (*hub).to_owned(),
-            },
+            [hub] => Self::Hub { hub: (*hub).to_owned() },
             [hub, keyword, partition] if is(keyword, names::PARTITIONS_SEGMENT) => {
-                Self::Partition {
-                    hub: (*hub).to_owned(),
-                    partition: (*partition).to_owned(),
-                }
+                Self::Partition { hub: (*hub).to_owned(), partition: (*partition).to_owned() }
             }
             [hub, groups, group, keyword, partition]
                 if is(groups, names::GROUPS_SEGMENT) && is(keyword, names::PARTITIONS_SEGMENT) =>
@@ -115,15 +103,11 @@ pub(crate) fn covers_path(scope: &str, path: &str) -> bool {
 
 /// Authority without user and port; keeps the brackets of an IPv6 address.
 fn host(authority: &str) -> &str {
-    let authority = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host);
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     if let Some(end) = authority.find(']') {
         return &authority[..=end];
     }
-    authority
-        .split_once(':')
-        .map_or(authority, |(host, _)| host)
+    authority.split_once(':').map_or(authority, |(host, _)| host)
 }
 
 #[cfg(test)]
@@ -139,27 +123,14 @@ mod tests {
             ("hub/$management", Address::Management),
             ("hub", Address::Hub { hub: hub() }),
             ("amqps://localhost:15672/hub", Address::Hub { hub: hub() }),
-            (
-                "hub/Partitions/0",
-                Address::Partition {
-                    hub: hub(),
-                    partition: "0".into(),
-                },
-            ),
+            ("hub/Partitions/0", Address::Partition { hub: hub(), partition: "0".into() }),
             (
                 "amqps://localhost/hub/partitions/77",
-                Address::Partition {
-                    hub: hub(),
-                    partition: "77".into(),
-                },
+                Address::Partition { hub: hub(), partition: "77".into() },
             ),
             (
                 "amqps://h:1/hub/ConsumerGroups/$Default/Partitions/3",
-                Address::Consumer {
-                    hub: hub(),
-                    group: "$Default".into(),
-                    partition: "3".into(),
-                },
+                Address::Consumer { hub: hub(), group: "$Default".into(), partition: "3".into() },
             ),
             ("/hub/", Address::Hub { hub: hub() }),
             ("", Address::Unknown),
@@ -178,29 +149,17 @@ mod tests {
         let covers =
             |scope: &str, other: &str| Audience::parse(scope).covers(&Audience::parse(other));
         assert!(covers("sb://h:5672/hub", "sb://h:5672/hub"));
-        assert!(
-            covers("amqps://H/Hub", "amqps://h:15672/hub/Partitions/0"),
-            "case and port"
-        );
+        assert!(covers("amqps://H/Hub", "amqps://h:15672/hub/Partitions/0"), "case and port");
         assert!(covers("sb://h/", "amqps://h/hub/$management"), "namespace");
-        assert!(
-            covers("sb://[::1]:5672/hub", "sb://[::1]/hub"),
-            "address with colons"
-        );
+        assert!(covers("sb://[::1]:5672/hub", "sb://[::1]/hub"), "address with colons");
         assert!(!covers("sb://h/hub", "sb://h/hub2"), "whole segments only");
-        assert!(
-            !covers("sb://h/hub/Partitions/0", "sb://h/hub"),
-            "a child does not cover"
-        );
+        assert!(!covers("sb://h/hub/Partitions/0", "sb://h/hub"), "a child does not cover");
         assert!(!covers("sb://other/hub", "sb://h/hub"), "another host");
     }
 
     #[test]
     fn audience_names_its_hub() {
-        assert_eq!(
-            Audience::parse("sb://h/Hub/ConsumerGroups/g").hub(),
-            Some("hub")
-        );
+        assert_eq!(Audience::parse("sb://h/Hub/ConsumerGroups/g").hub(), Some("hub"));
         assert_eq!(Audience::parse("sb://h").hub(), None);
     }
 }

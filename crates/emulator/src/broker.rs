@@ -5,25 +5,23 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use eventhubs_amqp::codec::performative::{Attach, ReceiverSettleMode, Role, SenderSettleMode};
+use eventhubs_amqp::codec::performative::Attach;
 use eventhubs_amqp::codec::sasl::Code;
-use eventhubs_amqp::codec::{AmqpError, DeliveryState, FieldList, Symbol, condition};
+use eventhubs_amqp::codec::{AmqpError, FieldList, Symbol, condition};
 use eventhubs_amqp::engine::{
-    self, Connection, Delivery, Event, LinkId, Options, Outgoing, Sasl, SessionId, SessionOptions,
+    self, Connection, Delivery, Event, LinkId, Options, Sasl, SessionId, SessionOptions,
 };
 use eventhubs_amqp::net::Service;
 
-use crate::address::{self, Address};
-use crate::bell::{Bell, Seat, Signal};
-use crate::cbs::{self, Grants, Need};
-use crate::consumer::{Consumer, Pumped, Wishes};
-use crate::hub::{Hub, Namespace};
+use crate::bell::{Bell, Signal};
+use crate::cbs::Grants;
+use crate::consumer::{Consumer, Pumped};
+use crate::hub::Namespace;
 use crate::log::Stored;
-use crate::management;
-use crate::names::{self, link};
+use crate::names;
 use crate::plain;
 use crate::producer::{self, Producer};
-use crate::request::Request;
+use crate::requests;
 
 /// Values the service answers with: frame size, channel-max and idle time-out from traces of it.
 const MAX_FRAME_SIZE: u32 = 65_536;
@@ -37,10 +35,6 @@ const SESSION: SessionOptions = SessionOptions {
     next_outgoing_id: 1,
     first_delivery_id: 0,
 };
-/// Credit for requests on `$cbs` and `$management`.
-const REQUEST_CREDIT: u32 = 100;
-/// What a producer may send on a lenient emulator: the most that any tier of the service takes.
-const LENIENT_MESSAGE_SIZE: u64 = 20 << 20;
 /// Bytes that may wait to be written to one client before its consumer links pause.
 const OUTPUT_BYTES_MAX: usize = 1 << 20;
 /// Received bytes that one client can make the emulator hold: unfinished messages, mostly.
@@ -55,10 +49,7 @@ pub(crate) fn engine_options(number: u64) -> Options {
         idle_time_out: Some(IDLE_TIME_OUT),
         // The Python client reads performatives by position and fails on lists cut short.
         fields: FieldList::Full,
-        sasl: Sasl::Offer {
-            mechanisms,
-            allow_bare: true,
-        },
+        sasl: Sasl::Offer { mechanisms, allow_bare: true },
         limits: engine::Limits {
             output_bytes_max: OUTPUT_BYTES_MAX,
             link_bytes_max: CLIENT_BYTES_MAX,
@@ -71,14 +62,14 @@ pub(crate) fn engine_options(number: u64) -> Options {
 
 /// A node on which requests are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Node {
+pub(crate) enum Node {
     Cbs,
     Management,
 }
 
 /// What a link is for.
 #[derive(Debug)]
-enum Link {
+pub(crate) enum Link {
     /// Brings requests to a node.
     Requests {
         node: Node,
@@ -98,11 +89,11 @@ enum Link {
 /// The service's side of one connection.
 #[derive(Debug)]
 pub(crate) struct Broker {
-    namespace: Arc<Namespace>,
-    bell: Arc<Bell>,
-    number: u64,
-    links: HashMap<LinkId, Link>,
-    grants: Grants,
+    pub(crate) namespace: Arc<Namespace>,
+    pub(crate) bell: Arc<Bell>,
+    pub(crate) number: u64,
+    pub(crate) links: HashMap<LinkId, Link>,
+    pub(crate) grants: Grants,
     /// Consumer links that may have something to send.
     ready: Vec<LinkId>,
     // Kept for their capacity.
@@ -129,11 +120,6 @@ impl Broker {
             signals: Vec::new(),
             chunk: Vec::new(),
         }
-    }
-
-    /// Number of the connection, for its container id.
-    pub(crate) fn number(&self) -> u64 {
-        self.number
     }
 
     fn handle_signals(&mut self, engine: &mut Connection) {
@@ -192,10 +178,7 @@ impl Broker {
                 self.handle_requests(engine, (link, node, session), &mut deliveries);
             }
             Some(Link::Answers { .. } | Link::Consumer(_)) | None => {
-                let held = deliveries
-                    .drain(..)
-                    .map(|delivery| delivery.held_bytes())
-                    .sum();
+                let held = deliveries.drain(..).map(|delivery| delivery.held_bytes()).sum();
                 engine.consumed(link, held);
             }
         }
@@ -204,11 +187,7 @@ impl Broker {
 
     fn handle_event(&mut self, engine: &mut Connection, event: Event) {
         match event {
-            Event::SaslInit {
-                mechanism,
-                initial_response,
-                ..
-            } => {
+            Event::SaslInit { mechanism, initial_response, .. } => {
                 let response = initial_response.unwrap_or_default();
                 match plain::check(&mechanism, &response, &self.namespace.keys) {
                     plain::Outcome::Anonymous => engine.sasl_outcome(Code::Ok),
@@ -221,21 +200,12 @@ impl Broker {
             }
             Event::SaslResponse(_) => engine.sasl_outcome(Code::Auth),
             Event::Open(_) => engine.open(),
-            Event::Begin {
-                session,
-                incoming: true,
-                ..
-            } => {
+            Event::Begin { session, incoming: true, .. } => {
                 if let Err(error) = engine.accept_session(session, SESSION) {
                     tracing::debug!(connection = self.number, %error, "a session went at once");
                 }
             }
-            Event::Attach {
-                link,
-                session,
-                attach,
-                incoming: true,
-            } => {
+            Event::Attach { link, session, attach, incoming: true } => {
                 self.handle_attach(engine, link, session, *attach);
             }
             Event::Drain { link } => match self.links.get_mut(&link) {
@@ -270,11 +240,7 @@ impl Broker {
         session: SessionId,
         attach: Attach,
     ) {
-        let opened = match attach.role {
-            Role::Sender => self.open_for_sender(session, &attach),
-            Role::Receiver => self.open_for_receiver(id, session, &attach),
-        };
-        let link = match opened {
+        let link = match self.admit(id, session, &attach) {
             Ok(link) => link,
             Err(error) => {
                 tracing::debug!(connection = self.number, %error, "a link was refused");
@@ -283,7 +249,7 @@ impl Broker {
         };
         let credit = match &link {
             Link::Producer(_) => producer::CREDIT,
-            Link::Requests { .. } => REQUEST_CREDIT,
+            Link::Requests { .. } => requests::CREDIT,
             Link::Answers { .. } | Link::Consumer(_) => 0,
         };
         if engine.accept(id, self.answer(&link, attach)).is_err() {
@@ -297,232 +263,6 @@ impl Broker {
         self.links.insert(id, link);
     }
 
-    /// The answer to an attach that is accepted.
-    fn answer(&self, link: &Link, attach: Attach) -> Attach {
-        let max_message_size = match self.namespace.lenient {
-            true => self
-                .namespace
-                .limits
-                .max_message_size
-                .max(LENIENT_MESSAGE_SIZE),
-            false => self.namespace.limits.max_message_size,
-        };
-        let offered = |capability: &Symbol| {
-            matches!(link, Link::Consumer(_)) && **capability == *link::RUNTIME_METRIC
-        };
-        Attach {
-            snd_settle_mode: match attach.role {
-                // The service sends settled whatever the receiver asks for.
-                Role::Receiver => SenderSettleMode::Settled,
-                Role::Sender => attach.snd_settle_mode,
-            },
-            // The Python client asks for `second` and then reacts to settled outcomes only.
-            rcv_settle_mode: ReceiverSettleMode::First,
-            source: Some(attach.source.unwrap_or_default()),
-            target: Some(attach.target.unwrap_or_default()),
-            max_message_size: Some(max_message_size),
-            offered_capabilities: attach
-                .desired_capabilities
-                .into_iter()
-                .filter(offered)
-                .collect(),
-            properties: attach.properties,
-            ..Attach::default()
-        }
-    }
-
-    /// A link on which the client sends.
-    fn open_for_sender(&self, session: SessionId, attach: &Attach) -> Result<Link, AmqpError> {
-        let target = attach.target.as_ref();
-        if target.is_some_and(|target| target.coordinator) {
-            let text = "Transactions are not supported by Event Hubs.";
-            return Err(AmqpError::new(condition::NOT_IMPLEMENTED, text));
-        }
-        let text = target
-            .and_then(|target| target.address.as_deref())
-            .unwrap_or_default();
-        match Address::parse(text) {
-            Address::Cbs => Ok(Link::Requests {
-                node: Node::Cbs,
-                session,
-            }),
-            Address::Management => {
-                self.authorize_any(text)?;
-                Ok(Link::Requests {
-                    node: Node::Management,
-                    session,
-                })
-            }
-            Address::Hub { hub } => {
-                self.authorize(text, Need::Send)?;
-                Ok(Link::Producer(Producer::new(self.hub(&hub, text)?, None)))
-            }
-            Address::Partition { hub, partition } => {
-                self.authorize(text, Need::Send)?;
-                let hub = self.hub(&hub, text)?;
-                let number = partition_number(&hub, &partition)?;
-                Ok(Link::Producer(Producer::new(hub, Some(number))))
-            }
-            Address::Consumer { .. } => {
-                let text = format!("The entity '{text}' takes no messages: send to the hub.");
-                Err(AmqpError::new(condition::NOT_ALLOWED, text))
-            }
-            Address::Unknown => Err(not_found(text)),
-        }
-    }
-
-    /// A link on which the client receives.
-    fn open_for_receiver(
-        &self,
-        id: LinkId,
-        session: SessionId,
-        attach: &Attach,
-    ) -> Result<Link, AmqpError> {
-        let source = attach
-            .source
-            .as_ref()
-            .and_then(|source| source.address.as_deref());
-        let text = source.unwrap_or_default();
-        let answers = |node| Link::Answers {
-            node,
-            session,
-            address: attach
-                .target
-                .as_ref()
-                .and_then(|target| target.address.clone()),
-            name: attach.name.clone(),
-        };
-        match Address::parse(text) {
-            Address::Cbs => Ok(answers(Node::Cbs)),
-            Address::Management => {
-                self.authorize_any(text)?;
-                Ok(answers(Node::Management))
-            }
-            Address::Consumer {
-                hub,
-                group,
-                partition,
-            } => {
-                self.authorize(text, Need::Listen)?;
-                let hub = self.hub(&hub, text)?;
-                let group = hub.group(&group).ok_or_else(|| not_found(text))?.to_owned();
-                let number = partition_number(&hub, &partition)?;
-                let seat = Seat {
-                    bell: Arc::clone(&self.bell),
-                    link: id,
-                };
-                let limit = self.namespace.limits.receivers_per_partition;
-                let wishes = Wishes::read(attach)?;
-                Consumer::admit((hub, number, group), seat, wishes, limit).map(Link::Consumer)
-            }
-            Address::Hub { .. } | Address::Partition { .. } => {
-                let text = format!(
-                    "The entity '{text}' cannot be received from: use \
-                     '{{hub}}/ConsumerGroups/{{group}}/Partitions/{{partition}}'."
-                );
-                Err(AmqpError::new(condition::NOT_ALLOWED, text))
-            }
-            Address::Unknown => Err(not_found(text)),
-        }
-    }
-
-    fn hub(&self, name: &str, address: &str) -> Result<Arc<Hub>, AmqpError> {
-        self.namespace.hub(name).ok_or_else(|| not_found(address))
-    }
-
-    fn authorize(&self, address: &str, need: Need) -> Result<(), AmqpError> {
-        let path = address::path(address);
-        match self.grants.allow(path, need, self.namespace.clock.now()) {
-            true => Ok(()),
-            false => Err(Grants::refusal(path, need)),
-        }
-    }
-
-    /// The node does not say which hub is meant; the requests do, and are checked one by one.
-    fn authorize_any(&self, address: &str) -> Result<(), AmqpError> {
-        match self.grants.any(self.namespace.clock.now()) {
-            true => Ok(()),
-            false => Err(Grants::refusal(address::path(address), Need::Read)),
-        }
-    }
-
-    fn handle_requests(
-        &mut self,
-        engine: &mut Connection,
-        (link, node, session): (LinkId, Node, SessionId),
-        deliveries: &mut Vec<Delivery>,
-    ) {
-        let now = self.namespace.clock.now();
-        for delivery in deliveries.drain(..) {
-            let (id, settled, held) = (delivery.id(), delivery.settled(), delivery.held_bytes());
-            let request = Request::decode(&delivery.into_payload());
-            engine.consumed(link, held);
-            let Some(request) = request else {
-                let text = "The request cannot be decoded, or is larger than a request can be.";
-                let error = AmqpError::new(condition::DECODE_ERROR, text);
-                if !settled {
-                    let state = DeliveryState::Rejected(Some(error));
-                    engine.settle(link, id, id, state, true);
-                }
-                continue;
-            };
-            if !settled {
-                let state = DeliveryState::Accepted;
-                engine.settle(link, id, id, state, true);
-            }
-            let answer = match node {
-                Node::Cbs => cbs::answer(&self.namespace, &request, &mut self.grants, now),
-                Node::Management => {
-                    management::answer(&self.namespace, &request, &self.grants, now)
-                }
-            };
-            let payload = answer.encode(&request);
-            match self.reply_link(node, session, request.reply_to()) {
-                Some(reply) => {
-                    let answer = Outgoing {
-                        payload,
-                        message_format: 0,
-                        settled: true,
-                        token: 0,
-                    };
-                    if let Err(error) = engine.send(reply, answer) {
-                        tracing::debug!(connection = self.number, %error, "an answer was dropped");
-                    }
-                }
-                None => tracing::debug!(connection = self.number, "nobody takes the answer"),
-            }
-        }
-        if engine.credit(link) <= REQUEST_CREDIT / 2 {
-            engine.set_credit(link, REQUEST_CREDIT);
-        }
-    }
-
-    /// Where an answer goes. A reply-to names a link of the node by target address or by link
-    /// name; without one, or when it names none, the node's link on the same session is meant.
-    fn reply_link(&self, node: Node, on: SessionId, reply_to: Option<&str>) -> Option<LinkId> {
-        let answers = || {
-            self.links.iter().filter_map(|(id, link)| match link {
-                Link::Answers {
-                    node: of,
-                    session,
-                    address,
-                    name,
-                } if *of == node => Some((*id, *session, address.as_deref(), name.as_str())),
-                _ => None,
-            })
-        };
-        let named = reply_to.and_then(|reply_to| {
-            let is_named =
-                |address: Option<&str>, name| address == Some(reply_to) || name == reply_to;
-            let mut named = answers().filter(|(_, _, address, name)| is_named(*address, *name));
-            // The same names come back on another session once the first has ended.
-            let same = named.clone().find(|(_, session, ..)| *session == on);
-            same.or_else(|| named.next())
-        });
-        let found = named.or_else(|| answers().find(|(_, session, ..)| *session == on));
-        found.map(|(id, ..)| id)
-    }
-
     /// Sends on all consumer links that are ready, a chunk each in turn.
     fn pump_ready(&mut self, engine: &mut Connection) {
         if self.ready.is_empty() {
@@ -530,12 +270,7 @@ impl Broker {
         }
         let now = self.namespace.clock.now();
         while !self.ready.is_empty() {
-            let Self {
-                ready,
-                links,
-                chunk,
-                ..
-            } = self;
+            let Self { ready, links, chunk, .. } = self;
             ready.retain(|id| match links.get_mut(id) {
                 Some(Link::Consumer(consumer)) => {
                     let more = consumer.pump(engine, *id, now, chunk) == Pumped::More;
@@ -572,15 +307,5 @@ impl Drop for Broker {
     }
 }
 
-fn partition_number(hub: &Hub, id: &str) -> Result<u32, AmqpError> {
-    hub.partition_number(id).ok_or_else(|| {
-        let condition = Symbol::from_static(names::condition::ARGUMENT_OUT_OF_RANGE);
-        AmqpError::new(condition, management::unknown_partition_text(hub))
-    })
-}
-
-/// The service's words for an entity that does not exist; clients recognise them.
-fn not_found(address: &str) -> AmqpError {
-    let text = format!("The messaging entity '{address}' could not be found.");
-    AmqpError::new(condition::NOT_FOUND, text)
-}
+#[cfg(test)]
+mod tests;

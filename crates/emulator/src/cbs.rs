@@ -53,8 +53,7 @@ pub(crate) struct Grants {
 impl Grants {
     /// Keeps a token for an audience, in place of an older one.
     fn put(&mut self, audience: Audience, grant: Grant, now: i64) -> bool {
-        self.held
-            .retain(|(held, grant)| *held != audience && grant.expires > now);
+        self.held.retain(|(held, grant)| *held != audience && grant.expires > now);
         let room = self.held.len() < MAX_GRANTS;
         if room {
             self.held.push((audience, grant));
@@ -66,14 +65,7 @@ impl Grants {
     /// SASL layer.
     pub(crate) fn put_namespace(&mut self, rights: Rights) {
         let scope = Audience::parse("");
-        self.held.push((
-            scope.clone(),
-            Grant {
-                scope,
-                rights,
-                expires: i64::MAX,
-            },
-        ));
+        self.held.push((scope.clone(), Grant { scope, rights, expires: i64::MAX }));
     }
 
     /// Whether there is a live token at all.
@@ -131,12 +123,8 @@ fn put_token(
             "UnsupportedTokenType: only 'servicebus.windows.net:sastoken' is checked here.",
         ));
     }
-    let name = request
-        .text(request::NAME)
-        .ok_or_else(|| bad("The property 'name' is missing."))?;
-    let token = request
-        .body_text()
-        .ok_or_else(|| bad("The body is not a token."))?;
+    let name = request.text(request::NAME).ok_or_else(|| bad("The property 'name' is missing."))?;
+    let token = request.body_text().ok_or_else(|| bad("The body is not a token."))?;
     let grant = sas::check(token, &namespace.keys, now)
         .map_err(|error| unauthorized(&error.to_string()))?;
     let audience = Audience::parse(name);
@@ -145,20 +133,13 @@ fn put_token(
             "InvalidAudience: The token was not issued for '{name}'."
         )));
     }
-    if audience
-        .hub()
-        .is_some_and(|hub| !is_node(hub) && namespace.hub(hub).is_none())
-    {
+    if audience.hub().is_some_and(|hub| !is_node(hub) && namespace.hub(hub).is_none()) {
         let text = format!("The messaging entity '{name}' could not be found.");
         return Err(Answer::refused(404, condition::NOT_FOUND, text));
     }
     if !grants.put(audience, grant, now) {
         let text = format!("The connection holds tokens for {MAX_GRANTS} audiences already.");
-        return Err(Answer::refused(
-            403,
-            condition::RESOURCE_LIMIT_EXCEEDED,
-            text,
-        ));
+        return Err(Answer::refused(403, condition::RESOURCE_LIMIT_EXCEEDED, text));
     }
     Ok(())
 }
@@ -170,11 +151,7 @@ fn is_node(segment: &str) -> bool {
 }
 
 fn unauthorized(text: &str) -> Answer {
-    Answer::refused(
-        401,
-        Symbol::from_static(names::condition::AUTH_FAILED),
-        text,
-    )
+    Answer::refused(401, Symbol::from_static(names::condition::AUTH_FAILED), text)
 }
 
 #[cfg(test)]
@@ -195,11 +172,7 @@ mod tests {
 
     fn put(name: &str, token: &str, grants: &mut Grants) -> Answer {
         let request = Answer::request(
-            &[
-                ("operation", "put-token"),
-                ("type", request::SAS_TOKEN),
-                ("name", name),
-            ],
+            &[("operation", "put-token"), ("type", request::SAS_TOKEN), ("name", name)],
             Some(token),
         );
         answer(&namespace(), &request, grants, NOW)
@@ -213,11 +186,7 @@ mod tests {
         assert_eq!(put("sb://h:5672/hub", &token, &mut grants).status(), 202);
         assert!(grants.any(NOW));
         assert!(grants.allow("hub", Need::Send, NOW));
-        assert!(grants.allow(
-            "Hub/ConsumerGroups/$Default/Partitions/0",
-            Need::Listen,
-            NOW
-        ));
+        assert!(grants.allow("Hub/ConsumerGroups/$Default/Partitions/0", Need::Listen, NOW));
         assert!(!grants.allow("hub2", Need::Send, NOW));
         assert!(!grants.allow("hub", Need::Send, 2_000_000), "lapsed");
         assert!(!grants.any(2_000_000));
@@ -233,20 +202,14 @@ mod tests {
         let token = sign("sb://h/hub", "writer", "k3", 2000);
         assert_eq!(put("sb://h/hub", &token, &mut grants).status(), 202);
         assert!(grants.allow("hub", Need::Send, NOW));
-        assert!(
-            !grants.allow("hub", Need::Listen, NOW),
-            "the newer token replaces the older"
-        );
+        assert!(!grants.allow("hub", Need::Listen, NOW), "the newer token replaces the older");
     }
 
     #[test]
     fn a_narrow_audience_opens_only_itself() {
         let mut grants = Grants::default();
         let token = sign("sb://h/hub", "all", "k1", 2000);
-        assert_eq!(
-            put("sb://h/hub/Partitions/0", &token, &mut grants).status(),
-            202
-        );
+        assert_eq!(put("sb://h/hub/Partitions/0", &token, &mut grants).status(), 202);
         assert!(grants.allow("hub/partitions/0", Need::Send, NOW));
         assert!(!grants.allow("hub/Partitions/1", Need::Send, NOW));
         assert!(!grants.allow("hub", Need::Send, NOW));
@@ -264,10 +227,7 @@ mod tests {
         assert_eq!(put(hub, &other, &mut grants).status(), 401);
         let wide = sign("sb://h", "all", "k1", 2000);
         let missing = put("sb://h/nohub", &wide, &mut grants);
-        assert_eq!(
-            (missing.status(), missing.condition()),
-            (404, Some(&condition::NOT_FOUND))
-        );
+        assert_eq!((missing.status(), missing.condition()), (404, Some(&condition::NOT_FOUND)));
         assert_eq!(put("sb://h/$management", &wide, &mut grants).status(), 202);
         let bad = |properties: &[(&str, &str)], body| {
             let request = Answer::request(properties, body);
@@ -275,15 +235,9 @@ mod tests {
         };
         assert_eq!(bad(&[], None), 400);
         let put = ("operation", "put-token");
-        assert_eq!(
-            bad(&[put, ("type", "jwt"), ("name", hub)], Some("x.y.z")),
-            401
-        );
+        assert_eq!(bad(&[put, ("type", "jwt"), ("name", hub)], Some("x.y.z")), 401);
         assert_eq!(bad(&[put, ("type", request::SAS_TOKEN)], Some(&wide)), 400);
-        assert_eq!(
-            bad(&[put, ("type", request::SAS_TOKEN), ("name", hub)], None),
-            400
-        );
+        assert_eq!(bad(&[put, ("type", request::SAS_TOKEN), ("name", hub)], None), 400);
     }
 
     #[test]
@@ -292,20 +246,12 @@ mod tests {
         let scope = Audience::parse("sb://h");
         for number in 0..MAX_GRANTS {
             let audience = Audience::parse(&format!("sb://h/hub/Partitions/{number}"));
-            let grant = Grant {
-                scope: scope.clone(),
-                rights: Rights::ALL,
-                expires: NOW + 1,
-            };
+            let grant = Grant { scope: scope.clone(), rights: Rights::ALL, expires: NOW + 1 };
             assert!(grants.put(audience, grant, NOW));
         }
         let token = sign("sb://h/hub", "all", "k1", 2000);
         assert_eq!(put("sb://h/hub", &token, &mut grants).status(), 403);
-        let grant = Grant {
-            scope: scope.clone(),
-            rights: Rights::ALL,
-            expires: NOW + 2,
-        };
+        let grant = Grant { scope: scope.clone(), rights: Rights::ALL, expires: NOW + 2 };
         assert!(grants.put(scope, grant, NOW + 1), "lapsed tokens make room");
     }
 }

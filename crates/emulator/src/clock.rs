@@ -9,10 +9,7 @@ pub(crate) struct Clock;
 impl Clock {
     /// The present. Times before 1970 count as 0.
     pub(crate) fn now(&self) -> i64 {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is the crate's clock module"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "this is the crate's clock module")]
         let now = SystemTime::now();
         let elapsed = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)

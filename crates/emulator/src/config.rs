@@ -45,11 +45,7 @@ pub struct HubConfig {
 impl HubConfig {
     /// A hub with the consumer group `$Default` only.
     pub fn new(name: impl Into<String>, partitions: u32) -> Self {
-        Self {
-            name: name.into(),
-            partitions,
-            consumer_groups: Vec::new(),
-        }
+        Self { name: name.into(), partitions, consumer_groups: Vec::new() }
     }
 
     /// Adds a consumer group: 1 to 50 characters, the same ones as in a hub's name.
@@ -73,23 +69,11 @@ pub struct Rights {
 
 impl Rights {
     /// Send, listen and manage.
-    pub const ALL: Self = Self {
-        send: true,
-        listen: true,
-        manage: true,
-    };
+    pub const ALL: Self = Self { send: true, listen: true, manage: true };
     /// Send only.
-    pub const SEND: Self = Self {
-        send: true,
-        listen: false,
-        manage: false,
-    };
+    pub const SEND: Self = Self { send: true, listen: false, manage: false };
     /// Listen only.
-    pub const LISTEN: Self = Self {
-        send: false,
-        listen: true,
-        manage: false,
-    };
+    pub const LISTEN: Self = Self { send: false, listen: true, manage: false };
 }
 
 /// A shared access key. Its `Debug` form does not show the key.
@@ -113,11 +97,7 @@ pub struct SasKey {
 impl SasKey {
     /// A key with all rights.
     pub fn new(name: impl Into<String>, key: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            key: key.into(),
-            rights: Rights::ALL,
-        }
+        Self { name: name.into(), key: key.into(), rights: Rights::ALL }
     }
 
     /// Narrows what the key allows.
@@ -333,9 +313,7 @@ impl Config {
         }
         for (index, key) in self.keys.iter().enumerate() {
             if key.name.is_empty() || key.key.is_empty() {
-                return Err(ConfigError::Key {
-                    name: key.name.clone(),
-                });
+                return Err(ConfigError::Key { name: key.name.clone() });
             }
             let same = |other: &SasKey| other.name == key.name;
             refuse_duplicate("key", &key.name, self.keys[..index].iter().any(same))?;
@@ -345,10 +323,7 @@ impl Config {
             ("partition_events", self.limits.partition_events == 0),
             ("connections", self.limits.connections == 0),
             ("max_message_size", self.limits.max_message_size == 0),
-            (
-                "receivers_per_partition",
-                self.limits.receivers_per_partition == 0,
-            ),
+            ("receivers_per_partition", self.limits.receivers_per_partition == 0),
         ];
         match limits.into_iter().find(|(_, zero)| *zero) {
             Some((limit, _)) => Err(ConfigError::Limit { limit }),
@@ -376,10 +351,7 @@ impl Config {
 fn validate_hub(hub: &HubConfig) -> Result<(), ConfigError> {
     validate_name("hub", &hub.name, MAX_HUB_NAME)?;
     if hub.partitions == 0 || hub.partitions > MAX_PARTITIONS {
-        return Err(ConfigError::Partitions {
-            hub: hub.name.clone(),
-            partitions: hub.partitions,
-        });
+        return Err(ConfigError::Partitions { hub: hub.name.clone(), partitions: hub.partitions });
     }
     for (index, group) in hub.consumer_groups.iter().enumerate() {
         let is_default = group.eq_ignore_ascii_case(names::DEFAULT_GROUP);
@@ -403,20 +375,13 @@ fn validate_name(what: &'static str, name: &str, longest: usize) -> Result<(), C
         && bytes.iter().all(|byte| inner(*byte));
     match valid {
         true => Ok(()),
-        false => Err(ConfigError::Name {
-            what,
-            name: name.to_owned(),
-            longest,
-        }),
+        false => Err(ConfigError::Name { what, name: name.to_owned(), longest }),
     }
 }
 
 fn refuse_duplicate(what: &'static str, name: &str, twice: bool) -> Result<(), ConfigError> {
     match twice {
-        true => Err(ConfigError::Duplicate {
-            what,
-            name: name.to_owned(),
-        }),
+        true => Err(ConfigError::Duplicate { what, name: name.to_owned() }),
         false => Ok(()),
     }
 }
@@ -426,10 +391,7 @@ mod tests {
     use super::*;
 
     fn check(config: Config) -> String {
-        config
-            .validate()
-            .err()
-            .map_or_else(String::new, |error| error.to_string())
+        config.validate().err().map_or_else(String::new, |error| error.to_string())
     }
 
     #[test]
@@ -457,18 +419,13 @@ mod tests {
         assert!(groups(hub().with_consumer_group("$default")).contains("twice"));
         assert!(groups(hub().with_consumer_group("g").with_consumer_group("G")).contains("twice"));
         assert!(groups(hub().with_consumer_group("g".repeat(51))).contains("1 to 50"));
-        let limits = Limits {
-            connections: 0,
-            ..Limits::default()
-        };
+        let limits = Limits { connections: 0, ..Limits::default() };
         assert!(check(base().with_limits(limits)).contains("connections"));
     }
 
     #[test]
     fn no_key_is_shown() {
-        let config = Config::default()
-            .with_key("name", "hidden")
-            .with_key("name", "hidden");
+        let config = Config::default().with_key("name", "hidden").with_key("name", "hidden");
         assert!(!format!("{config:?}").contains("hidden"));
         assert!(!check(config).contains("hidden"));
     }

@@ -37,10 +37,7 @@ impl Wishes {
             .into_iter()
             .find_map(|key| attach.properties.get(key).and_then(Value::as_str));
         Ok(Self {
-            start: attach
-                .source
-                .as_ref()
-                .map_or(Ok(Start::Earliest), |s| start(&s.filter))?,
+            start: attach.source.as_ref().map_or(Ok(Start::Earliest), |s| start(&s.filter))?,
             epoch: epoch(&attach.properties)?,
             name: named.unwrap_or(&attach.name).to_owned(),
             runtime_metric: attach
@@ -139,17 +136,10 @@ impl Consumer {
         wishes: Wishes,
         limit: usize,
     ) -> Result<Self, AmqpError> {
-        let receiver = Receiver {
-            handle: seat.clone(),
-            epoch: wishes.epoch,
-            name: wishes.name,
-        };
-        let state = hub
-            .partition(partition)
-            .ok_or_else(|| argument_error("no such partition"))?;
-        let next = state
-            .admit(&group, receiver, &wishes.start, limit)
-            .map_err(|error| match error {
+        let receiver = Receiver { handle: seat.clone(), epoch: wishes.epoch, name: wishes.name };
+        let state = hub.partition(partition).ok_or_else(|| argument_error("no such partition"))?;
+        let next =
+            state.admit(&group, receiver, &wishes.start, limit).map_err(|error| match error {
                 AdmissionError::Position(error) => argument_error(&error.to_string()),
                 AdmissionError::Receivers(error) => error,
             })?;
@@ -198,12 +188,7 @@ impl Consumer {
                 None => event.message,
             };
             // Settled from the start, as the service does: some clients never send a disposition.
-            let outgoing = Outgoing {
-                payload,
-                message_format: 0,
-                settled: true,
-                token: 0,
-            };
+            let outgoing = Outgoing { payload, message_format: 0, settled: true, token: 0 };
             match engine.send(link, outgoing) {
                 Ok(_) => self.next = sequence + 1,
                 Err(error) => {
@@ -254,10 +239,7 @@ mod tests {
             .collect();
         Attach {
             name: "link".into(),
-            source: Some(Source {
-                filter: filters,
-                ..Source::default()
-            }),
+            source: Some(Source { filter: filters, ..Source::default() }),
             ..Attach::default()
         }
     }
@@ -269,10 +251,7 @@ mod tests {
 
     #[test]
     fn every_descriptor_of_a_selector_is_read() {
-        let expected = Start::Sequence {
-            number: 7,
-            inclusive: false,
-        };
+        let expected = Start::Sequence { number: 7, inclusive: false };
         for value in [
             described(Value::from(Symbol::from_static(filter::SELECTOR))),
             described(Value::Ulong(0x0000_468C_0000_0004)),
@@ -290,12 +269,7 @@ mod tests {
         let refused = |name, value| Wishes::read(&attach(&[(name, value)])).unwrap_err();
         let error = refused("apache.org:other", described(Value::Ulong(1)));
         assert_eq!(error.condition, condition::NOT_ALLOWED);
-        assert!(
-            error
-                .description
-                .unwrap_or_default()
-                .contains("is not a valid amqp filter")
-        );
+        assert!(error.description.unwrap_or_default().contains("is not a valid amqp filter"));
         let nonsense = Value::from("nonsense".to_owned());
         let error = refused(filter::SELECTOR, nonsense);
         assert_eq!(error.condition.as_str(), "com.microsoft:argument-error");
@@ -303,12 +277,7 @@ mod tests {
 
     #[test]
     fn epochs_come_in_any_width() {
-        for value in [
-            Value::Long(5),
-            Value::Int(5),
-            Value::Ulong(5),
-            Value::Uint(5),
-        ] {
+        for value in [Value::Long(5), Value::Int(5), Value::Ulong(5), Value::Uint(5)] {
             let mut attach = attach(&[]);
             attach.properties.insert(link::EPOCH, value);
             assert_eq!(Wishes::read(&attach).unwrap().epoch, Some(5));
@@ -324,13 +293,9 @@ mod tests {
     fn a_receiver_is_named_by_its_property_or_its_link() {
         let mut attach = attach(&[]);
         assert_eq!(Wishes::read(&attach).unwrap().name, "link");
-        attach
-            .properties
-            .insert(link::RECEIVER_NAME_RUST, Value::from("r".to_owned()));
+        attach.properties.insert(link::RECEIVER_NAME_RUST, Value::from("r".to_owned()));
         assert_eq!(Wishes::read(&attach).unwrap().name, "r");
-        attach
-            .desired_capabilities
-            .push(Symbol::from_static(link::RUNTIME_METRIC));
+        attach.desired_capabilities.push(Symbol::from_static(link::RUNTIME_METRIC));
         assert!(Wishes::read(&attach).unwrap().runtime_metric);
     }
 }

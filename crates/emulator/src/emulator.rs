@@ -90,10 +90,7 @@ impl Emulator {
         config.validate()?;
         let mut listeners = Vec::with_capacity(config.listen.len());
         for address in &config.listen {
-            let failed = |source| StartError::Listen {
-                address: *address,
-                source,
-            };
+            let failed = |source| StartError::Listen { address: *address, source };
             let listener = listen::listen(*address).map_err(failed)?;
             listeners.push((listener.local_addr().map_err(failed)?, listener));
         }
@@ -108,16 +105,9 @@ impl Emulator {
         let mut addresses = Vec::with_capacity(listeners.len());
         for (address, listener) in listeners {
             addresses.push(address);
-            shared.spawn(
-                &runtime,
-                accept(Arc::clone(&shared), runtime.clone(), listener),
-            );
+            shared.spawn(&runtime, accept(Arc::clone(&shared), runtime.clone(), listener));
         }
-        Ok(Self {
-            shared,
-            addresses,
-            runtime,
-        })
+        Ok(Self { shared, addresses, runtime })
     }
 
     /// The addresses that are listened on, in the order of the configuration; ports given as 0
@@ -184,9 +174,7 @@ impl Drop for Emulator {
 
 impl fmt::Debug for Emulator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Emulator")
-            .field("addresses", &self.addresses)
-            .finish_non_exhaustive()
+        f.debug_struct("Emulator").field("addresses", &self.addresses).finish_non_exhaustive()
     }
 }
 
@@ -206,10 +194,8 @@ impl Shared {
     /// Serves one connection in a task of its own.
     fn serve<S: Stream>(&self, runtime: &Handle, stream: S, permit: OwnedSemaphorePermit) {
         let broker = Broker::new(Arc::clone(&self.namespace));
-        let engine = Connection::new(
-            broker::engine_options(broker.number()),
-            Instant::now().into_std(),
-        );
+        let engine =
+            Connection::new(broker::engine_options(broker.number), Instant::now().into_std());
         let delay = self.latency;
         self.spawn(runtime, async move {
             let options = DriveOptions::default();
@@ -281,9 +267,7 @@ mod tests {
     async fn a_taken_address_is_named() {
         let first = Emulator::start(Config::default()).await.unwrap();
         let address = first.addresses()[0];
-        let error = Emulator::start(Config::default().with_listen([address]))
-            .await
-            .unwrap_err();
+        let error = Emulator::start(Config::default().with_listen([address])).await.unwrap_err();
         assert!(error.to_string().contains(&address.to_string()), "{error}");
     }
 
@@ -298,13 +282,7 @@ mod tests {
                  SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;EntityPath=hub"
             )
         );
-        let memory = Emulator::start(Config::default().in_memory())
-            .await
-            .unwrap();
-        assert!(
-            memory
-                .connection_string()
-                .starts_with("Endpoint=sb://localhost;")
-        );
+        let memory = Emulator::start(Config::default().in_memory()).await.unwrap();
+        assert!(memory.connection_string().starts_with("Endpoint=sb://localhost;"));
     }
 }

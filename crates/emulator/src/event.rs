@@ -41,10 +41,7 @@ impl Publication {
     pub(crate) fn parse(message: &Bytes, format: u32) -> Result<Self, PublicationError> {
         let mut outer = Incoming::parse(message.clone(), true)?;
         if format != BATCH_FORMAT {
-            return Ok(Self {
-                key: outer.key.clone(),
-                events: vec![outer],
-            });
+            return Ok(Self { key: outer.key.clone(), events: vec![outer] });
         }
         let mut events = Vec::new();
         for section in section::sections(message) {
@@ -56,10 +53,7 @@ impl Publication {
                 return Err(PublicationError::TooMany);
             }
             let (start, end) = section::binary(message, section.value, section.end)?;
-            events.push(Incoming::parse(
-                message.slice(start..end),
-                outer.key.is_none(),
-            )?);
+            events.push(Incoming::parse(message.slice(start..end), outer.key.is_none())?);
         }
         let first = events.first().ok_or(PublicationError::Empty)?;
         if outer.key.is_none() {
@@ -69,10 +63,7 @@ impl Publication {
                 event.key.clone_from(&outer.key);
             }
         }
-        Ok(Self {
-            key: outer.key,
-            events,
-        })
+        Ok(Self { key: outer.key, events })
     }
 }
 
@@ -97,13 +88,8 @@ pub(crate) struct Stamp {
 
 impl Incoming {
     fn parse(message: Bytes, want_key: bool) -> Result<Self, PublicationError> {
-        let mut event = Self {
-            header: 0..0,
-            annotations: 0..0,
-            rest: 0..0,
-            key: None,
-            message: Bytes::new(),
-        };
+        let mut event =
+            Self { header: 0..0, annotations: 0..0, rest: 0..0, key: None, message: Bytes::new() };
         let mut last = None;
         for section in section::sections(&message) {
             let section = section?;
@@ -228,11 +214,7 @@ impl<'a> MapWriter<'a> {
         out.put_slice(&[0x00, 0x53, kind as u8, 0xd1]);
         let start = out.len();
         out.put_u64(0);
-        Self {
-            out,
-            start,
-            items: 0,
-        }
+        Self { out, start, items: 0 }
     }
 
     fn key(&mut self, key: &str) {

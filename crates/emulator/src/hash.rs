@@ -109,12 +109,9 @@ mod tests {
 
     #[test]
     fn partitions_follow_the_magnitude_of_the_hash() {
-        for (key, four, thirty_two) in [
-            ("7", 3, 31),
-            ("131", 2, 2),
-            ("FWfAT", 1, 5),
-            ("p4*!jioeO/z-!-;w:dh", 0, 0),
-        ] {
+        for (key, four, thirty_two) in
+            [("7", 3, 31), ("131", 2, 2), ("FWfAT", 1, 5), ("p4*!jioeO/z-!-;w:dh", 0, 0)]
+        {
             assert_eq!(partition_for(key, 4), four, "key {key:?}");
             assert_eq!(partition_for(key, 32), thirty_two, "key {key:?}");
         }

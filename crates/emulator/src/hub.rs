@@ -78,9 +78,7 @@ impl Namespace {
     }
 
     fn connections(&self) -> MutexGuard<'_, HashMap<u64, Arc<Bell>>> {
-        self.connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -99,9 +97,7 @@ pub(crate) struct Hub {
 
 impl Hub {
     fn new(config: HubConfig, retention: Retention, created: i64) -> Self {
-        let partitions = (0..config.partitions)
-            .map(|_| Partition::new(retention))
-            .collect();
+        let partitions = (0..config.partitions).map(|_| Partition::new(retention)).collect();
         Self {
             name: config.name,
             created,
@@ -182,14 +178,8 @@ struct State {
 impl Partition {
     fn new(retention: Retention) -> Self {
         let log = PartitionLog::new(retention);
-        let state = State {
-            log,
-            receivers: HashMap::new(),
-            waiting: Vec::new(),
-        };
-        Self {
-            state: Mutex::new(state),
-        }
+        let state = State { log, receivers: HashMap::new(), waiting: Vec::new() };
+        Self { state: Mutex::new(state) }
     }
 
     /// Stores events at `now` and wakes whoever waits for them.
@@ -217,9 +207,7 @@ impl Partition {
             let mut state = self.lock();
             let position = state.log.resolve(start)?;
             let receivers = state.receivers.entry(group.to_owned()).or_default();
-            let displaced = receivers
-                .admit(receiver, limit)
-                .map_err(AdmissionError::Receivers)?;
+            let displaced = receivers.admit(receiver, limit).map_err(AdmissionError::Receivers)?;
             for (seat, _) in &displaced {
                 state.waiting.retain(|waiting| waiting != seat);
             }
@@ -258,11 +246,7 @@ impl Partition {
             state.waiting.push(seat.clone());
         }
         let tail = tail_at.and_then(|now| state.log.tail(now));
-        Progress {
-            next,
-            waiting,
-            tail,
-        }
+        Progress { next, waiting, tail }
     }
 
     /// What the partition's runtime information tells.

@@ -103,11 +103,7 @@ mod tests {
         write.write_all(b"back").await.unwrap();
         let mut got = [0; 4];
         near.read_exact(&mut got).await.unwrap();
-        assert_eq!(
-            start.elapsed(),
-            Duration::from_millis(5),
-            "the way in is not delayed"
-        );
+        assert_eq!(start.elapsed(), Duration::from_millis(5), "the way in is not delayed");
         near.write_all(b"end").await.unwrap();
         drop(near);
         let mut rest = Vec::new();
@@ -131,10 +127,7 @@ mod tests {
         let mut got = Vec::new();
         outside.read_to_end(&mut got).await.unwrap();
         assert_eq!(got.len(), 3 * IN_FLIGHT_MAX);
-        assert!(
-            writer.await.unwrap() - start >= Duration::from_secs(1),
-            "it had to wait"
-        );
+        assert!(writer.await.unwrap() - start >= Duration::from_secs(1), "it had to wait");
         drop(outside);
         relay.await.unwrap();
     }

@@ -19,6 +19,7 @@
 //! ```
 
 mod address;
+mod admission;
 mod bell;
 mod broker;
 mod cbs;
@@ -38,11 +39,14 @@ mod plain;
 mod producer;
 mod receivers;
 mod request;
+mod requests;
 mod sas;
 mod section;
 mod selector;
 #[cfg(test)]
 mod token;
+#[cfg(test)]
+mod wire;
 
 pub use config::{
     Config, ConfigError, DEFAULT_HUB, DEFAULT_KEY, DEFAULT_KEY_NAME, DEFAULT_PARTITIONS, HubConfig,

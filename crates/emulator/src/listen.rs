@@ -14,11 +14,7 @@ const MAX_SEGMENT: u32 = 16_384;
 
 /// Listens on `address`. Must be called within a runtime.
 pub(crate) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         // So that the same port can be taken on both families.
         socket.set_only_v6(true)?;

@@ -80,14 +80,7 @@ pub(crate) struct PartitionLog {
 
 impl PartitionLog {
     pub(crate) fn new(retention: Retention) -> Self {
-        Self {
-            retention,
-            events: VecDeque::new(),
-            bytes: 0,
-            next: 0,
-            next_offset: 0,
-            last: None,
-        }
+        Self { retention, events: VecDeque::new(), bytes: 0, next: 0, next_offset: 0, last: None }
     }
 
     /// Stores events at `now`, in milliseconds since 1970, and lets the oldest go. Enqueued times
@@ -97,25 +90,13 @@ impl PartitionLog {
         let mut buffer = BytesMut::with_capacity(events.iter().map(Incoming::written_len).sum());
         // One buffer per publication: its events are slices and share one allocation.
         for event in events {
-            let stamp = Stamp {
-                sequence: self.next,
-                offset: self.next_offset,
-                enqueued,
-            };
+            let stamp = Stamp { sequence: self.next, offset: self.next_offset, enqueued };
             let header_len = event.write(stamp, &mut buffer);
             let message = buffer.split().freeze();
-            let stored = Stored {
-                message,
-                header_len,
-                offset: stamp.offset,
-                enqueued,
-            };
+            let stored = Stored { message, header_len, offset: stamp.offset, enqueued };
             self.bytes += stored.weight();
             self.events.push_back(stored);
-            self.last = Some(Last {
-                offset: stamp.offset,
-                enqueued,
-            });
+            self.last = Some(Last { offset: stamp.offset, enqueued });
             self.next += 1;
             // Offsets are byte positions, as they were in the service for years: a client that
             // takes them for sequence numbers must not get away with it. An event without bytes
@@ -178,14 +159,9 @@ impl PartitionLog {
             Start::Sequence { number, inclusive } => {
                 let last = self.next - 1;
                 if *number > last {
-                    return Err(PositionError::Sequence {
-                        supplied: *number,
-                        last,
-                    });
+                    return Err(PositionError::Sequence { supplied: *number, last });
                 }
-                Ok(number
-                    .saturating_add(i64::from(!inclusive))
-                    .max(self.begin()))
+                Ok(number.saturating_add(i64::from(!inclusive)).max(self.begin()))
             }
             Start::Offset { text, inclusive } => {
                 let last = self.last.map_or(-1, |last| last.offset);

@@ -55,26 +55,20 @@ struct Key {
 
 impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Key")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Key").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
 fn parse_hub(text: &str) -> Result<HubConfig, String> {
     let (name, partitions) = text.rsplit_once(':').ok_or("use NAME:PARTITIONS")?;
-    let partitions = partitions
-        .parse()
-        .map_err(|_| format!("'{partitions}' is not a number of partitions"))?;
+    let partitions =
+        partitions.parse().map_err(|_| format!("'{partitions}' is not a number of partitions"))?;
     Ok(HubConfig::new(name, partitions))
 }
 
 fn parse_key(text: &str) -> Result<Key, &'static str> {
     let (name, key) = text.split_once(':').ok_or("use NAME:KEY")?;
-    Ok(Key {
-        name: name.to_owned(),
-        key: key.to_owned(),
-    })
+    Ok(Key { name: name.to_owned(), key: key.to_owned() })
 }
 
 fn main() -> ExitCode {
@@ -90,9 +84,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> io::Result<()> {
-    let emulator = Emulator::start(config(arguments)?)
-        .await
-        .map_err(io::Error::other)?;
+    let emulator = Emulator::start(config(arguments)?).await.map_err(io::Error::other)?;
     announce(&emulator)?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,
@@ -122,17 +114,10 @@ fn config(arguments: Arguments) -> io::Result<Config> {
 /// An address in numbers, or the first one that a name stands for.
 fn resolve(text: &str) -> io::Result<SocketAddr> {
     let not_found = |reason: String| {
-        io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("--amqp {text}: {reason}"),
-        )
+        io::Error::new(io::ErrorKind::InvalidInput, format!("--amqp {text}: {reason}"))
     };
-    let mut addresses = text
-        .to_socket_addrs()
-        .map_err(|error| not_found(error.to_string()))?;
-    addresses
-        .next()
-        .ok_or_else(|| not_found("the name has no address".to_owned()))
+    let mut addresses = text.to_socket_addrs().map_err(|error| not_found(error.to_string()))?;
+    addresses.next().ok_or_else(|| not_found("the name has no address".to_owned()))
 }
 
 /// Tells whoever waits for it that connections are accepted.

@@ -45,9 +45,7 @@ fn read(
             let id = request.text(request::PARTITION).unwrap_or_default();
             partition_info(&hub, id).map(Answer::ok)
         }
-        _ => Err(argument_error(
-            "The property 'type' is not one that can be read.",
-        )),
+        _ => Err(argument_error("The property 'type' is not one that can be read.")),
     }
 }
 
@@ -60,33 +58,20 @@ fn authorize(
     now: i64,
 ) -> Result<(), Answer> {
     let granted = grants.allow(hub, Need::Read, now)
-        || grants.allow(
-            &format!("{hub}/{}", names::MANAGEMENT_NODE),
-            Need::Read,
-            now,
-        )
+        || grants.allow(&format!("{hub}/{}", names::MANAGEMENT_NODE), Need::Read, now)
         || grants.allow(names::MANAGEMENT_NODE, Need::Read, now);
     let Some(token) = request.text(request::SECURITY_TOKEN) else {
         return match granted {
             true => Ok(()),
-            false => Err(unauthorized(
-                "Unauthorized access: no token covers the hub.",
-            )),
+            false => Err(unauthorized("Unauthorized access: no token covers the hub.")),
         };
     };
     match sas::check(token, &namespace.keys, now) {
-        Ok(grant)
-            if grant
-                .scope
-                .hub()
-                .is_none_or(|scope| scope.eq_ignore_ascii_case(hub)) =>
-        {
+        Ok(grant) if grant.scope.hub().is_none_or(|scope| scope.eq_ignore_ascii_case(hub)) => {
             Ok(())
         }
         Ok(_) if granted => Ok(()),
-        Ok(_) => Err(unauthorized(
-            "InvalidAudience: the token was not issued for the hub.",
-        )),
+        Ok(_) => Err(unauthorized("InvalidAudience: the token was not issued for the hub.")),
         // A token of another kind is no proof; one on the connection still is.
         Err(sas::SasError::Malformed(_)) if granted => Ok(()),
         Err(error) => Err(unauthorized(&error.to_string())),
@@ -95,43 +80,30 @@ fn authorize(
 
 fn hub_info(hub: &Hub) -> Map {
     let count = hub.partition_count();
-    let ids = (0..count)
-        .map(|number| Value::from(number.to_string()))
-        .collect();
+    let ids = (0..count).map(|number| Value::from(number.to_string())).collect();
     let mut map = Map::default();
     map.insert(info::NAME, Value::from(hub.name.clone()));
     map.insert(info::TYPE, Value::from(request::EVENT_HUB.to_owned()));
     map.insert(info::CREATED_AT, Value::Timestamp(hub.created));
-    map.insert(
-        info::PARTITION_COUNT,
-        Value::Int(i32::try_from(count).unwrap_or(i32::MAX)),
-    );
+    map.insert(info::PARTITION_COUNT, Value::Int(i32::try_from(count).unwrap_or(i32::MAX)));
     map.insert(info::PARTITION_IDS, Value::Array(ids));
     map.insert(info::GEOREPLICATION_FACTOR, Value::Int(1));
     map
 }
 
 fn partition_info(hub: &Hub, id: &str) -> Result<Map, Answer> {
-    let partition = hub
-        .partition_number(id)
-        .and_then(|number| hub.partition(number));
+    let partition = hub.partition_number(id).and_then(|number| hub.partition(number));
     let log = partition.ok_or_else(|| unknown_partition(hub))?.info();
     let mut map = Map::default();
     map.insert(info::NAME, Value::from(hub.name.clone()));
-    map.insert(
-        info::TYPE,
-        Value::from(request::EVENT_HUB_PARTITION.to_owned()),
-    );
+    map.insert(info::TYPE, Value::from(request::EVENT_HUB_PARTITION.to_owned()));
     map.insert(info::PARTITION, Value::from(id.to_owned()));
     map.insert(info::BEGIN_SEQUENCE_NUMBER, Value::Long(log.begin_sequence));
     map.insert(info::BEGIN_SEQUENCE_NUMBER_EPOCH, Value::Long(NO_EPOCH));
     map.insert(info::LAST_SEQUENCE_NUMBER, Value::Long(log.last_sequence));
     map.insert(info::LAST_SEQUENCE_NUMBER_EPOCH, Value::Long(NO_EPOCH));
     map.insert(info::LAST_OFFSET, Value::from(log.last_offset));
-    map.insert(
-        info::LAST_TIME,
-        Value::Timestamp(log.last_enqueued.unwrap_or(NO_TIME)),
-    );
+    map.insert(info::LAST_TIME, Value::Timestamp(log.last_enqueued.unwrap_or(NO_TIME)));
     map.insert(info::IS_EMPTY, Value::Bool(log.is_empty));
     Ok(map)
 }
@@ -151,11 +123,7 @@ pub(crate) fn unknown_partition_text(hub: &Hub) -> String {
 }
 
 fn argument_error(text: &str) -> Answer {
-    Answer::refused(
-        400,
-        Symbol::from_static(names::condition::ARGUMENT_ERROR),
-        text,
-    )
+    Answer::refused(400, Symbol::from_static(names::condition::ARGUMENT_ERROR), text)
 }
 
 fn unauthorized(text: &str) -> Answer {
@@ -172,12 +140,7 @@ mod tests {
 
     fn ask(properties: &[(&str, &str)], grants: &Grants) -> Answer {
         let config = Config::default().with_key("all", "k1");
-        answer(
-            &Namespace::new(&config),
-            &Answer::request(properties, None),
-            grants,
-            NOW,
-        )
+        answer(&Namespace::new(&config), &Answer::request(properties, None), grants, NOW)
     }
 
     fn allowed() -> Grants {
@@ -188,53 +151,28 @@ mod tests {
 
     #[test]
     fn a_hub_tells_its_partitions() {
-        let properties = [
-            ("operation", "READ"),
-            ("type", "com.microsoft:eventhub"),
-            ("name", "HUB"),
-        ];
+        let properties =
+            [("operation", "READ"), ("type", "com.microsoft:eventhub"), ("name", "HUB")];
         let answer = ask(&properties, &allowed());
         assert_eq!(answer.status(), 200);
-        let Value::Map(map) = answer.body() else {
-            panic!("{answer:?}")
-        };
+        let Value::Map(map) = answer.body() else { panic!("{answer:?}") };
         assert_eq!(map.get("name").and_then(Value::as_str), Some("hub"));
         assert_eq!(map.get("partition_count"), Some(&Value::Int(4)));
-        let Some(Value::Array(ids)) = map.get("partition_ids") else {
-            panic!("{map:?}")
-        };
-        assert_eq!(
-            ids.iter().filter_map(Value::as_str).collect::<Vec<_>>(),
-            ["0", "1", "2", "3"]
-        );
+        let Some(Value::Array(ids)) = map.get("partition_ids") else { panic!("{map:?}") };
+        assert_eq!(ids.iter().filter_map(Value::as_str).collect::<Vec<_>>(), ["0", "1", "2", "3"]);
         assert!(matches!(map.get("created_at"), Some(Value::Timestamp(_))));
     }
 
     #[test]
     fn an_empty_partition_says_so() {
-        let base = [
-            ("operation", "READ"),
-            ("type", "com.microsoft:partition"),
-            ("name", "hub"),
-        ];
+        let base = [("operation", "READ"), ("type", "com.microsoft:partition"), ("name", "hub")];
         let good = [&base[..], &[("partition", "3")]].concat();
         let answer = ask(&good, &allowed());
-        let Value::Map(map) = answer.body() else {
-            panic!("{answer:?}")
-        };
-        assert_eq!(
-            map.get("last_enqueued_sequence_number"),
-            Some(&Value::Long(-1))
-        );
-        assert_eq!(
-            map.get("last_enqueued_offset").and_then(Value::as_str),
-            Some("-1")
-        );
+        let Value::Map(map) = answer.body() else { panic!("{answer:?}") };
+        assert_eq!(map.get("last_enqueued_sequence_number"), Some(&Value::Long(-1)));
+        assert_eq!(map.get("last_enqueued_offset").and_then(Value::as_str), Some("-1"));
         assert_eq!(map.get("is_partition_empty"), Some(&Value::Bool(true)));
-        assert_eq!(
-            map.get("last_enqueued_time_utc"),
-            Some(&Value::Timestamp(NO_TIME))
-        );
+        assert_eq!(map.get("last_enqueued_time_utc"), Some(&Value::Timestamp(NO_TIME)));
         let bad = [&base[..], &[("partition", "4")]].concat();
         let answer = ask(&bad, &allowed());
         assert_eq!(answer.status(), 400);
@@ -247,11 +185,7 @@ mod tests {
     #[test]
     fn refusals_have_the_services_codes() {
         let status = |operation, kind, name| {
-            ask(
-                &[("operation", operation), ("type", kind), ("name", name)],
-                &allowed(),
-            )
-            .status()
+            ask(&[("operation", operation), ("type", kind), ("name", name)], &allowed()).status()
         };
         assert_eq!(status("READ", "com.microsoft:eventhub", "nohub"), 404);
         assert_eq!(status("WRITE", "com.microsoft:eventhub", "hub"), 501);
@@ -260,11 +194,7 @@ mod tests {
 
     #[test]
     fn either_token_will_do_and_a_wrong_one_will_not() {
-        let base = [
-            ("operation", "READ"),
-            ("type", "com.microsoft:eventhub"),
-            ("name", "hub"),
-        ];
+        let base = [("operation", "READ"), ("type", "com.microsoft:eventhub"), ("name", "hub")];
         let with = |token: &str, grants: &Grants| {
             ask(&[&base[..], &[("security_token", token)]].concat(), grants).status()
         };
@@ -272,10 +202,7 @@ mod tests {
         assert_eq!(ask(&base, &none).status(), 401);
         assert_eq!(with(&sign("sb://h/hub", "all", "k1", 2000), &none), 200);
         assert_eq!(with(&sign("sb://h/other", "all", "k1", 2000), &none), 401);
-        assert_eq!(
-            with(&sign("sb://h/hub", "all", "wrong", 2000), &allowed()),
-            401
-        );
+        assert_eq!(with(&sign("sb://h/hub", "all", "wrong", 2000), &allowed()), 401);
         assert_eq!(with("a.jwt.token", &allowed()), 200);
         assert_eq!(with("a.jwt.token", &none), 401);
     }

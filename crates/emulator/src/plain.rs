@@ -31,10 +31,7 @@ pub(crate) fn check(mechanism: &str, response: &[u8], keys: &[SasKey]) -> Outcom
 
 /// Compares without stopping at the first difference.
 fn same(left: &[u8], right: &[u8]) -> bool {
-    let differences = left
-        .iter()
-        .zip(right)
-        .fold(0, |sum, (left, right)| sum | (left ^ right));
+    let differences = left.iter().zip(right).fold(0, |sum, (left, right)| sum | (left ^ right));
     left.len() == right.len() && differences == 0
 }
 
@@ -48,22 +45,10 @@ mod tests {
         let check = |mechanism, response: &[u8]| super::check(mechanism, response, &keys);
         assert_eq!(check("ANONYMOUS", b"\0name"), Outcome::Anonymous);
         assert_eq!(check("MSSBCBS", b""), Outcome::Anonymous);
-        assert_eq!(
-            check("PLAIN", b"\0name\0key"),
-            Outcome::Proved(Rights::SEND)
-        );
-        assert_eq!(
-            check("PLAIN", b"me\0name\0key"),
-            Outcome::Proved(Rights::SEND)
-        );
-        for response in [
-            &b""[..],
-            b"\0name",
-            b"\0name\0kex",
-            b"\0name\0ke",
-            b"\0nam\0key",
-            b"\0\0",
-        ] {
+        assert_eq!(check("PLAIN", b"\0name\0key"), Outcome::Proved(Rights::SEND));
+        assert_eq!(check("PLAIN", b"me\0name\0key"), Outcome::Proved(Rights::SEND));
+        for response in [&b""[..], b"\0name", b"\0name\0kex", b"\0name\0ke", b"\0nam\0key", b"\0\0"]
+        {
             assert_eq!(check("PLAIN", response), Outcome::Refused, "{response:?}");
         }
         assert_eq!(check("PLAIN", b"\0name\0key\0more"), Outcome::Refused);

@@ -54,9 +54,7 @@ impl Producer {
     fn publish(&self, delivery: Delivery, now: i64) -> Result<(), PublicationError> {
         let format = delivery.message_format();
         let publication = Publication::parse(&delivery.into_payload(), format)?;
-        let number = self
-            .partition
-            .unwrap_or_else(|| self.hub.route(publication.key.as_deref()));
+        let number = self.partition.unwrap_or_else(|| self.hub.route(publication.key.as_deref()));
         if let Some(partition) = self.hub.partition(number) {
             partition.append(&publication.events, now);
         }

@@ -43,10 +43,7 @@ impl<T: PartialEq> Receivers<T> {
             (None, None) if self.live.len() >= limit => return Err(self.too_many(limit)),
             (None, None) => Vec::new(),
             (Some(epoch), Some(highest)) if epoch < highest => {
-                let owner = self
-                    .live
-                    .iter()
-                    .find(|receiver| receiver.epoch == Some(highest));
+                let owner = self.live.iter().find(|receiver| receiver.epoch == Some(highest));
                 let owner = owner.map_or("", |receiver| receiver.name.as_str());
                 return Err(higher_epoch_exists(owner, highest, &newcomer.name, epoch));
             }
@@ -68,11 +65,7 @@ impl<T: PartialEq> Receivers<T> {
     }
 
     fn too_many(&self, limit: usize) -> AmqpError {
-        let names: Vec<_> = self
-            .live
-            .iter()
-            .map(|receiver| receiver.name.as_str())
-            .collect();
+        let names: Vec<_> = self.live.iter().map(|receiver| receiver.name.as_str()).collect();
         AmqpError::new(
             condition::RESOURCE_LIMIT_EXCEEDED,
             format!(
@@ -125,11 +118,7 @@ mod tests {
     use super::*;
 
     fn receiver(handle: u32, epoch: Option<i64>) -> Receiver<u32> {
-        Receiver {
-            handle,
-            epoch,
-            name: format!("r{handle}"),
-        }
+        Receiver { handle, epoch, name: format!("r{handle}") }
     }
 
     fn text(error: &AmqpError) -> &str {
@@ -164,16 +153,10 @@ mod tests {
     fn a_higher_or_equal_epoch_displaces() {
         let mut receivers = Receivers::default();
         assert_eq!(admit(&mut receivers, 1, Some(0)), Ok(vec![]));
-        assert_eq!(
-            admit(&mut receivers, 2, Some(0)),
-            Ok(vec![1]),
-            "equal steals too"
-        );
+        assert_eq!(admit(&mut receivers, 2, Some(0)), Ok(vec![1]), "equal steals too");
         assert_eq!(admit(&mut receivers, 3, Some(7)), Ok(vec![2]));
         let displaced = receivers.admit(receiver(4, Some(8)), 5).unwrap();
-        let [(3, error)] = displaced.as_slice() else {
-            panic!("{displaced:?}")
-        };
+        let [(3, error)] = displaced.as_slice() else { panic!("{displaced:?}") };
         assert_eq!(error.condition, condition::LINK_STOLEN);
         assert!(text(error).starts_with(
             "New receiver 'r4' with higher epoch of '8' is created hence current receiver 'r3' \
@@ -192,11 +175,7 @@ mod tests {
              cannot be created."
         ));
         receivers.leave(&1);
-        assert_eq!(
-            admit(&mut receivers, 2, Some(2)),
-            Ok(vec![]),
-            "only live ones count"
-        );
+        assert_eq!(admit(&mut receivers, 2, Some(2)), Ok(vec![]), "only live ones count");
     }
 
     #[test]

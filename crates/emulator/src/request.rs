@@ -65,22 +65,12 @@ pub(crate) struct Answer {
 impl Answer {
     /// Status 202, `Accepted`: the answer to a token.
     pub(crate) fn accepted() -> Self {
-        Self {
-            status: 202,
-            description: "Accepted".to_owned(),
-            condition: None,
-            body: Value::Null,
-        }
+        Self { status: 202, description: "Accepted".to_owned(), condition: None, body: Value::Null }
     }
 
     /// Status 200 with a body.
     pub(crate) fn ok(body: Map) -> Self {
-        Self {
-            status: 200,
-            description: "OK".to_owned(),
-            condition: None,
-            body: Value::Map(body),
-        }
+        Self { status: 200, description: "OK".to_owned(), condition: None, body: Value::Map(body) }
     }
 
     /// A refusal.
@@ -138,18 +128,13 @@ impl Answer {
     #[cfg(test)]
     pub(crate) fn request(properties: &[(&str, &str)], body: Option<&str>) -> Request {
         let properties = properties.iter().map(|(name, value)| {
-            (
-                Value::from((*name).to_owned()),
-                Value::from((*value).to_owned()),
-            )
+            (Value::from((*name).to_owned()), Value::from((*value).to_owned()))
         });
         Request {
             message_id: None,
             reply_to: None,
             properties: properties.collect(),
-            body: body.map_or(Body::Empty, |text| {
-                Body::Value(Value::String(text.to_owned()))
-            }),
+            body: body.map_or(Body::Empty, |text| Body::Value(Value::String(text.to_owned()))),
         }
     }
 }

@@ -45,21 +45,15 @@ pub(crate) fn check(token: &str, keys: &[SasKey], now: i64) -> Result<Grant, Sas
     let fields = Fields::parse(token)?;
     let key_name = decode(fields.key_name, "skn")?;
     // An unknown name and a wrong key are told alike, so that names cannot be tried out.
-    let key = keys
-        .iter()
-        .find(|key| key.name == key_name)
-        .ok_or(SasError::Signature)?;
+    let key = keys.iter().find(|key| key.name == key_name).ok_or(SasError::Signature)?;
     let signature = decode(fields.signature, "sig")?;
-    let signature = STANDARD
-        .decode(signature)
-        .map_err(|_| SasError::Signature)?;
+    let signature = STANDARD.decode(signature).map_err(|_| SasError::Signature)?;
     let mut mac = Hmac::<Sha256>::new_from_slice(key.key.as_bytes())
         .map_err(|_| SasError::Malformed("the key cannot sign"))?;
     mac.update(fields.resource.as_bytes());
     mac.update(b"\n");
     mac.update(fields.expiry.as_bytes());
-    mac.verify_slice(&signature)
-        .map_err(|_| SasError::Signature)?;
+    mac.verify_slice(&signature).map_err(|_| SasError::Signature)?;
     let seconds: i64 = decode(fields.expiry, "se")?
         .parse()
         .map_err(|_| SasError::Malformed("'se' is not a number of seconds"))?;
@@ -68,11 +62,7 @@ pub(crate) fn check(token: &str, keys: &[SasKey], now: i64) -> Result<Grant, Sas
         return Err(SasError::Expired(seconds));
     }
     let scope = Audience::parse(&decode(fields.resource, "sr")?);
-    Ok(Grant {
-        scope,
-        rights: key.rights,
-        expires,
-    })
+    Ok(Grant { scope, rights: key.rights, expires })
 }
 
 /// The four fields as they stand in the token.
@@ -92,9 +82,7 @@ impl<'a> Fields<'a> {
             .trim()
             .strip_prefix(SCHEME)
             .filter(|rest| rest.starts_with(char::is_whitespace))
-            .ok_or(SasError::Malformed(
-                "it does not start with 'SharedAccessSignature '",
-            ))?;
+            .ok_or(SasError::Malformed("it does not start with 'SharedAccessSignature '"))?;
         let field = |name: &str| {
             rest.trim_start()
                 .split('&')
@@ -118,9 +106,7 @@ fn decode(value: &str, field: &'static str) -> Result<String, SasError> {
         "se" => "'se' is not UTF-8",
         _ => "'skn' is not UTF-8",
     };
-    Ok(text
-        .map_err(|_| SasError::Malformed(not_utf8))?
-        .into_owned())
+    Ok(text.map_err(|_| SasError::Malformed(not_utf8))?.into_owned())
 }
 
 #[cfg(test)]
@@ -151,19 +137,13 @@ mod tests {
             &sig=GgeZ4KHxKntJXsjQuHTgLrxOrA6XwxllDLgEd%2B7oreg%3D&se=1700000000\
             &skn=RootManageSharedAccessKey";
         let grant = check(long, &keys(), GO_NOW).unwrap();
-        assert_eq!(
-            grant.scope.path(),
-            "myhub/consumergroups/$default/partitions/0"
-        );
+        assert_eq!(grant.scope.path(), "myhub/consumergroups/$default/partitions/0");
     }
 
     #[test]
     fn a_token_lapses_at_its_second() {
         assert!(check(GO, &keys(), 1_499_999_999_999).is_ok());
-        assert_eq!(
-            check(GO, &keys(), 1_500_000_000_000),
-            Err(SasError::Expired(1_500_000_000))
-        );
+        assert_eq!(check(GO, &keys(), 1_500_000_000_000), Err(SasError::Expired(1_500_000_000)));
     }
 
     #[test]
@@ -175,33 +155,21 @@ mod tests {
     #[test]
     fn bad_tokens_are_refused() {
         let wrong = |token: &str| check(token, &keys(), GO_NOW).unwrap_err();
-        assert_eq!(
-            wrong(&GO.replace("skn=foo", "skn=nobody")),
-            SasError::Signature
-        );
+        assert_eq!(wrong(&GO.replace("skn=foo", "skn=nobody")), SasError::Signature);
         assert_eq!(
             wrong(&GO.replace("skn=foo", "skn=RootManageSharedAccessKey")),
             SasError::Signature
         );
-        assert_eq!(
-            wrong(&GO.replace("1500000000", "1500000001")),
-            SasError::Signature
-        );
+        assert_eq!(wrong(&GO.replace("1500000000", "1500000001")), SasError::Signature);
         assert_eq!(wrong(&GO.replace("sig=A", "sig=B")), SasError::Signature);
         assert_eq!(wrong(&GO.replace("sig=AOp", "sig=!")), SasError::Signature);
         for missing in ["sr", "sig", "se", "skn"] {
             let token = GO.replace(&format!("{missing}="), "xx=");
-            assert!(
-                matches!(wrong(&token), SasError::Malformed(_)),
-                "without {missing}"
-            );
+            assert!(matches!(wrong(&token), SasError::Malformed(_)), "without {missing}");
         }
         assert!(matches!(wrong(""), SasError::Malformed(_)));
         assert!(matches!(wrong("Bearer x"), SasError::Malformed(_)));
-        assert!(matches!(
-            wrong(&"x".repeat(MAX_TOKEN_LEN + 1)),
-            SasError::Malformed(_)
-        ));
+        assert!(matches!(wrong(&"x".repeat(MAX_TOKEN_LEN + 1)), SasError::Malformed(_)));
     }
 
     #[test]
@@ -211,10 +179,7 @@ mod tests {
             check(&GO.replace("sig=A", "sig=B"), &keys(), GO_NOW).unwrap_err(),
         ] {
             let shown = format!("{error} {error:?}");
-            assert!(
-                !shown.contains("Op9mqx") && !shown.contains("superSecret"),
-                "{shown}"
-            );
+            assert!(!shown.contains("Op9mqx") && !shown.contains("superSecret"), "{shown}");
         }
     }
 

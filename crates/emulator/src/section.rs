@@ -87,12 +87,7 @@ fn section(message: &[u8], start: usize) -> Result<Section, Malformed> {
     };
     let value = start + 1 + length;
     let end = skip(message, value)?;
-    Ok(Section {
-        kind,
-        start,
-        value,
-        end,
-    })
+    Ok(Section { kind, start, value, end })
 }
 
 /// End of the value that starts at `at`.
@@ -128,10 +123,7 @@ pub(crate) fn skip(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
             }
             _ => return Err(fail("a value has an unknown constructor")),
         };
-        at = at
-            .checked_add(width)
-            .filter(|end| *end <= bytes.len())
-            .ok_or(short)?;
+        at = at.checked_add(width).filter(|end| *end <= bytes.len()).ok_or(short)?;
         pending -= 1;
     }
     Ok(at)
@@ -148,10 +140,7 @@ pub(crate) fn binary(bytes: &[u8], start: usize, end: usize) -> Result<(usize, u
         Some(0xa0) => 2,
         Some(0xb0) => 5,
         _ => {
-            return Err(Malformed {
-                what: "a data section holds no binary",
-                at: start,
-            });
+            return Err(Malformed { what: "a data section holds no binary", at: start });
         }
     };
     Ok((start + head, end))
@@ -176,11 +165,7 @@ pub(crate) struct Pair<'a> {
 
 impl<'a> Pairs<'a> {
     /// No pairs.
-    pub(crate) const EMPTY: Self = Self {
-        bytes: &[],
-        at: 0,
-        left: 0,
-    };
+    pub(crate) const EMPTY: Self = Self { bytes: &[], at: 0, left: 0 };
 
     /// The pairs of the map whose encoding is `bytes`; null counts as an empty map. Every pair is
     /// checked here once, so that walking them later cannot fail.
@@ -196,11 +181,7 @@ impl<'a> Pairs<'a> {
         if count % 2 != 0 {
             return Err(fail("annotations have a key without a value"));
         }
-        let pairs = Self {
-            bytes,
-            at,
-            left: count / 2,
-        };
+        let pairs = Self { bytes, at, left: count / 2 };
         let mut end = at;
         // Each item takes at least one byte, so a lying count ends at the last byte.
         for _ in 0..count {
@@ -287,10 +268,7 @@ mod tests {
         assert_eq!(pairs(&[0xc1, 0x05, 0x02, 0xa3, 0x01, b'k', 0x41]), Ok(1));
         assert!(pairs(&[0xc1, 0x01, 0x01]).is_err(), "odd");
         assert!(pairs(&[0xc1, 0x01, 0x02]).is_err(), "lying count");
-        assert!(
-            pairs(&[0xd1, 0, 0, 0, 4, 0xff, 0xff, 0xff, 0xfe]).is_err(),
-            "huge count"
-        );
+        assert!(pairs(&[0xd1, 0, 0, 0, 4, 0xff, 0xff, 0xff, 0xfe]).is_err(), "huge count");
         assert!(pairs(&[0xc1, 0x03, 0x00, 0x40, 0x40]).is_err(), "trailing");
         assert!(pairs(&[0xa0, 0x00]).is_err(), "not a map");
         assert!(pairs(&[]).is_err());

@@ -35,10 +35,7 @@ pub(crate) enum SelectorError {
     #[error("the filter names the unknown property '{0}'")]
     UnknownProperty(String),
     #[error("the filter compares '{property}' with '{value}', which is not a valid value")]
-    InvalidValue {
-        property: &'static str,
-        value: String,
-    },
+    InvalidValue { property: &'static str, value: String },
 }
 
 impl Start {
@@ -47,9 +44,7 @@ impl Start {
         if selector.len() > MAX_SELECTOR_LEN {
             return Err(SelectorError::TooLong);
         }
-        let (property, rest) = selector
-            .split_once('>')
-            .ok_or(SelectorError::NotAComparison)?;
+        let (property, rest) = selector.split_once('>').ok_or(SelectorError::NotAComparison)?;
         let (inclusive, value) = match rest.strip_prefix('=') {
             Some(value) => (true, value),
             None => (false, rest),
@@ -78,10 +73,7 @@ impl Start {
                 property: annotation::OFFSET,
                 value: String::new(),
             }),
-            text => Ok(Self::Offset {
-                text: text.to_owned(),
-                inclusive,
-            }),
+            text => Ok(Self::Offset { text: text.to_owned(), inclusive }),
         }
     }
 }
@@ -104,10 +96,7 @@ fn unquote(value: &str) -> Option<String> {
 }
 
 fn integer(property: &'static str, value: &str) -> Result<i64, SelectorError> {
-    value.parse().map_err(|_| SelectorError::InvalidValue {
-        property,
-        value: value.to_owned(),
-    })
+    value.parse().map_err(|_| SelectorError::InvalidValue { property, value: value.to_owned() })
 }
 
 #[cfg(test)]
@@ -117,54 +106,33 @@ mod tests {
 
     #[test]
     fn every_form_seen_in_the_wild_is_read() {
-        let offset = |text: &str, inclusive| Start::Offset {
-            text: text.into(),
-            inclusive,
-        };
+        let offset = |text: &str, inclusive| Start::Offset { text: text.into(), inclusive };
         let table = [
             ("amqp.annotation.x-opt-offset > '-1'", Start::Earliest),
             ("amqp.annotation.x-opt-offset > '@latest'", Start::Latest),
             ("amqp.annotation.x-opt-offset > '8'", offset("8", false)),
             ("amqp.annotation.x-opt-offset >= '8'", offset("8", true)),
             ("amqp.annotation.x-opt-offset > 8", offset("8", false)),
-            (
-                "amqp.annotation.x-opt-offset > '1:2:it''s'",
-                offset("1:2:it's", false),
-            ),
+            ("amqp.annotation.x-opt-offset > '1:2:it''s'", offset("1:2:it's", false)),
             (
                 "amqp.annotation.x-opt-sequence-number > '0'",
-                Start::Sequence {
-                    number: 0,
-                    inclusive: false,
-                },
+                Start::Sequence { number: 0, inclusive: false },
             ),
             (
                 "amqp.annotation.x-opt-sequence-number >'0'",
-                Start::Sequence {
-                    number: 0,
-                    inclusive: false,
-                },
+                Start::Sequence { number: 0, inclusive: false },
             ),
             (
                 "amqp.annotation.x-opt-sequence-number>=-1",
-                Start::Sequence {
-                    number: -1,
-                    inclusive: true,
-                },
+                Start::Sequence { number: -1, inclusive: true },
             ),
             (
                 "amqp.annotation.x-opt-enqueued-time >='1700000000000'",
-                Start::Time {
-                    millis: 1_700_000_000_000,
-                    inclusive: true,
-                },
+                Start::Time { millis: 1_700_000_000_000, inclusive: true },
             ),
             (
                 " amqp.annotation.x-opt-enqueuedtimeutc  >  5 ",
-                Start::Time {
-                    millis: 5,
-                    inclusive: false,
-                },
+                Start::Time { millis: 5, inclusive: false },
             ),
         ];
         for (text, expected) in table {

@@ -1,11 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 
-const STAMP: Stamp = Stamp {
-    sequence: 7,
-    offset: 4096,
-    enqueued: 1_700_000_000_000,
-};
+const STAMP: Stamp = Stamp { sequence: 7, offset: 4096, enqueued: 1_700_000_000_000 };
 const HEADER: &[u8] = &[0x00, 0x53, 0x70, 0xc0, 0x02, 0x01, 0x41];
 const PROPERTIES: &[u8] = &[0x00, 0x53, 0x73, 0xc0, 0x04, 0x01, 0xa1, 0x01, b'm'];
 
@@ -43,12 +39,7 @@ fn stored(event: &Incoming) -> (Vec<u8>, usize, Vec<(String, Vec<u8>)>) {
             let encoded = &out[section.value..section.end];
             pairs = Pairs::parse(encoded)
                 .unwrap()
-                .map(|pair| {
-                    (
-                        section::text(pair.key).unwrap().to_owned(),
-                        pair.value.to_vec(),
-                    )
-                })
+                .map(|pair| (section::text(pair.key).unwrap().to_owned(), pair.value.to_vec()))
                 .collect();
         }
     }
@@ -67,12 +58,7 @@ fn a_plain_message_keeps_its_bytes_and_gains_annotations() {
     let keys: Vec<_> = pairs.iter().map(|(key, _)| key.as_str()).collect();
     assert_eq!(
         keys,
-        [
-            annotation::SEQUENCE_NUMBER,
-            annotation::OFFSET,
-            annotation::ENQUEUED_TIME,
-            "mine"
-        ]
+        [annotation::SEQUENCE_NUMBER, annotation::OFFSET, annotation::ENQUEUED_TIME, "mine"]
     );
     assert_eq!(pairs[0].1, [0x81, 0, 0, 0, 0, 0, 0, 0, 7]);
     assert_eq!(section::text(&pairs[1].1), Some("4096"));
@@ -107,27 +93,15 @@ fn the_key_of_the_first_event_counts_when_the_envelope_has_none() {
 #[test]
 fn bad_publications_are_refused() {
     let empty = annotations(&[]);
-    assert_eq!(
-        parse(&[&empty], BATCH_FORMAT).unwrap_err(),
-        PublicationError::Empty
-    );
-    assert_eq!(
-        parse(&[PROPERTIES, HEADER], 0).unwrap_err(),
-        PublicationError::Order
-    );
+    assert_eq!(parse(&[&empty], BATCH_FORMAT).unwrap_err(), PublicationError::Empty);
+    assert_eq!(parse(&[PROPERTIES, HEADER], 0).unwrap_err(), PublicationError::Order);
     let value = [0x00, 0x53, 0x77, 0x40];
-    assert_eq!(
-        parse(&[&value, &value], 0).unwrap_err(),
-        PublicationError::Order
-    );
+    assert_eq!(parse(&[&value, &value], 0).unwrap_err(), PublicationError::Order);
     assert!(matches!(
         parse(&[&data(b"not a message")], BATCH_FORMAT).unwrap_err(),
         PublicationError::Malformed(_)
     ));
-    assert!(
-        parse(&[&data(b"a"), &data(b"b")], 0).is_ok(),
-        "several data sections are one body"
-    );
+    assert!(parse(&[&data(b"a"), &data(b"b")], 0).is_ok(), "several data sections are one body");
 }
 
 #[test]
@@ -135,24 +109,12 @@ fn delivery_annotations_go_after_the_header() {
     let publication = parse(&[HEADER, &data(b"x")], 0).unwrap();
     let mut out = BytesMut::new();
     let header = publication.events[0].write(STAMP, &mut out);
-    let tail = Tail {
-        sequence: 9,
-        offset: "77".into(),
-        enqueued: 1,
-        retrieved: 2,
-    };
+    let tail = Tail { sequence: 9, offset: "77".into(), enqueued: 1, retrieved: 2 };
     let sent = with_tail(&out.freeze(), header, &tail);
-    let kinds: Vec<_> = section::sections(&sent)
-        .map(|section| section.unwrap().kind)
-        .collect();
+    let kinds: Vec<_> = section::sections(&sent).map(|section| section.unwrap().kind).collect();
     assert_eq!(
         kinds,
-        [
-            Kind::Header,
-            Kind::DeliveryAnnotations,
-            Kind::MessageAnnotations,
-            Kind::Data
-        ]
+        [Kind::Header, Kind::DeliveryAnnotations, Kind::MessageAnnotations, Kind::Data]
     );
 }
 

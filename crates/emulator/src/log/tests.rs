@@ -2,10 +2,7 @@ use super::*;
 use crate::event::Publication;
 use proptest::prelude::*;
 
-const ROOMY: Retention = Retention {
-    bytes: 1 << 20,
-    events: 1000,
-};
+const ROOMY: Retention = Retention { bytes: 1 << 20, events: 1000 };
 
 fn message(body: &[u8]) -> Bytes {
     let mut bytes = vec![0x00, 0x53, 0x75, 0xa0, body.len() as u8];
@@ -31,19 +28,11 @@ fn filled(count: u8) -> PartitionLog {
 fn read(log: &PartitionLog, from: i64, count: usize) -> (Vec<u8>, i64) {
     let mut out = Vec::new();
     let next = log.read(from, count, usize::MAX, &mut out);
-    (
-        out.iter()
-            .map(|event| *event.message.last().unwrap())
-            .collect(),
-        next,
-    )
+    (out.iter().map(|event| *event.message.last().unwrap()).collect(), next)
 }
 
 fn offset(text: &str, inclusive: bool) -> Start {
-    Start::Offset {
-        text: text.into(),
-        inclusive,
-    }
+    Start::Offset { text: text.into(), inclusive }
 }
 
 #[test]
@@ -60,14 +49,7 @@ fn an_empty_log_says_so() {
         }
     );
     assert_eq!(log.tail(5), None);
-    for start in [
-        Start::Earliest,
-        Start::Latest,
-        Start::Time {
-            millis: 5,
-            inclusive: true,
-        },
-    ] {
+    for start in [Start::Earliest, Start::Latest, Start::Time { millis: 5, inclusive: true }] {
         assert_eq!(log.resolve(&start), Ok(0));
     }
     assert_eq!(read(&log, 0, 10), (vec![], 0));
@@ -81,11 +63,7 @@ fn events_are_read_in_order_and_in_bounds() {
     assert_eq!(read(&log, 10, 5), (vec![], 10));
     assert_eq!(read(&log, 99, 5), (vec![], 10), "never past the end");
     let mut out = Vec::new();
-    assert_eq!(
-        log.read(0, 10, 1, &mut out),
-        1,
-        "one event always goes, then bytes count"
-    );
+    assert_eq!(log.read(0, 10, 1, &mut out), 1, "one event always goes, then bytes count");
 }
 
 #[test]
@@ -96,10 +74,7 @@ fn offsets_are_not_sequence_numbers() {
     assert_eq!(info.last_offset, "12");
     assert_eq!(info.last_enqueued, Some(1002));
     let tail = log.tail(7).unwrap();
-    assert_eq!(
-        (tail.sequence, tail.offset.as_str(), tail.retrieved),
-        (2, "12", 7)
-    );
+    assert_eq!((tail.sequence, tail.offset.as_str(), tail.retrieved), (2, "12", 7));
 }
 
 #[test]
@@ -143,50 +118,32 @@ fn positions_beyond_the_end_are_refused_in_the_services_words() {
         "The supplied offset '1:2:3' is invalid. The last offset in the system is '12'"
     );
     assert_eq!(
-        text(Start::Sequence {
-            number: 3,
-            inclusive: true
-        }),
+        text(Start::Sequence { number: 3, inclusive: true }),
         "The supplied sequence number '3' is invalid. The last sequence number in the system is '2'"
     );
 }
 
 #[test]
 fn the_oldest_go_first_and_positions_move_up() {
-    let mut log = PartitionLog::new(Retention {
-        bytes: 1 << 20,
-        events: 4,
-    });
+    let mut log = PartitionLog::new(Retention { bytes: 1 << 20, events: 4 });
     for number in 0..10 {
         append(&mut log, number, 0);
     }
     assert_eq!(log.info().begin_sequence, 6);
     assert_eq!(log.info().last_sequence, 9);
     assert_eq!(read(&log, 0, 10), (vec![6, 7, 8, 9], 10));
-    assert_eq!(
-        log.resolve(&Start::Sequence {
-            number: 1,
-            inclusive: false
-        }),
-        Ok(6)
-    );
+    assert_eq!(log.resolve(&Start::Sequence { number: 1, inclusive: false }), Ok(6));
     assert_eq!(log.resolve(&offset("0", true)), Ok(6));
 }
 
 #[test]
 fn bytes_are_bounded_and_the_newest_event_stays() {
-    let mut log = PartitionLog::new(Retention {
-        bytes: 1,
-        events: 1000,
-    });
+    let mut log = PartitionLog::new(Retention { bytes: 1, events: 1000 });
     for number in 0..5 {
         append(&mut log, number, 0);
         assert_eq!(read(&log, 0, 10).0, [number]);
     }
-    let mut log = PartitionLog::new(Retention {
-        bytes: 1000,
-        events: usize::MAX,
-    });
+    let mut log = PartitionLog::new(Retention { bytes: 1000, events: usize::MAX });
     for number in 0..200 {
         append(&mut log, number, 0);
         assert!(log.bytes <= 1000);

@@ -1,0 +1,168 @@
+//! Which links a client may attach, and what it is told about those it may not.
+
+use std::sync::Arc;
+
+use eventhubs_amqp::codec::performative::{Attach, ReceiverSettleMode, Role, SenderSettleMode};
+use eventhubs_amqp::codec::{AmqpError, Symbol, condition};
+use eventhubs_amqp::engine::{LinkId, SessionId};
+
+use crate::address::{self, Address};
+use crate::bell::Seat;
+use crate::broker::{Broker, Link, Node};
+use crate::cbs::{Grants, Need};
+use crate::consumer::{Consumer, Wishes};
+use crate::hub::Hub;
+use crate::management;
+use crate::names::{self, link};
+use crate::producer::Producer;
+
+/// What a producer may send on a lenient emulator: the most that any tier of the service takes.
+const LENIENT_MESSAGE_SIZE: u64 = 20 << 20;
+
+impl Broker {
+    /// The link that a client attaches.
+    pub(crate) fn admit(
+        &self,
+        id: LinkId,
+        session: SessionId,
+        attach: &Attach,
+    ) -> Result<Link, AmqpError> {
+        match attach.role {
+            Role::Sender => self.open_for_sender(session, attach),
+            Role::Receiver => self.open_for_receiver(id, session, attach),
+        }
+    }
+
+    /// The answer to an attach that is accepted.
+    pub(crate) fn answer(&self, link: &Link, attach: Attach) -> Attach {
+        let max_message_size = match self.namespace.lenient {
+            true => self.namespace.limits.max_message_size.max(LENIENT_MESSAGE_SIZE),
+            false => self.namespace.limits.max_message_size,
+        };
+        let offered = |capability: &Symbol| {
+            matches!(link, Link::Consumer(_)) && **capability == *link::RUNTIME_METRIC
+        };
+        Attach {
+            snd_settle_mode: match attach.role {
+                // The service sends settled whatever the receiver asks for.
+                Role::Receiver => SenderSettleMode::Settled,
+                Role::Sender => attach.snd_settle_mode,
+            },
+            // The Python client asks for `second` and then reacts to settled outcomes only.
+            rcv_settle_mode: ReceiverSettleMode::First,
+            source: Some(attach.source.unwrap_or_default()),
+            target: Some(attach.target.unwrap_or_default()),
+            max_message_size: Some(max_message_size),
+            offered_capabilities: attach.desired_capabilities.into_iter().filter(offered).collect(),
+            properties: attach.properties,
+            ..Attach::default()
+        }
+    }
+
+    /// A link on which the client sends.
+    fn open_for_sender(&self, session: SessionId, attach: &Attach) -> Result<Link, AmqpError> {
+        let target = attach.target.as_ref();
+        if target.is_some_and(|target| target.coordinator) {
+            let text = "Transactions are not supported by Event Hubs.";
+            return Err(AmqpError::new(condition::NOT_IMPLEMENTED, text));
+        }
+        let text = target.and_then(|target| target.address.as_deref()).unwrap_or_default();
+        match Address::parse(text) {
+            Address::Cbs => Ok(Link::Requests { node: Node::Cbs, session }),
+            Address::Management => {
+                self.authorize_any(text)?;
+                Ok(Link::Requests { node: Node::Management, session })
+            }
+            Address::Hub { hub } => {
+                self.authorize(text, Need::Send)?;
+                Ok(Link::Producer(Producer::new(self.hub(&hub, text)?, None)))
+            }
+            Address::Partition { hub, partition } => {
+                self.authorize(text, Need::Send)?;
+                let hub = self.hub(&hub, text)?;
+                let number = partition_number(&hub, &partition)?;
+                Ok(Link::Producer(Producer::new(hub, Some(number))))
+            }
+            Address::Consumer { .. } => {
+                let text = format!("The entity '{text}' takes no messages: send to the hub.");
+                Err(AmqpError::new(condition::NOT_ALLOWED, text))
+            }
+            Address::Unknown => Err(not_found(text)),
+        }
+    }
+
+    /// A link on which the client receives.
+    fn open_for_receiver(
+        &self,
+        id: LinkId,
+        session: SessionId,
+        attach: &Attach,
+    ) -> Result<Link, AmqpError> {
+        let source = attach.source.as_ref().and_then(|source| source.address.as_deref());
+        let text = source.unwrap_or_default();
+        let answers = |node| Link::Answers {
+            node,
+            session,
+            address: attach.target.as_ref().and_then(|target| target.address.clone()),
+            name: attach.name.clone(),
+        };
+        match Address::parse(text) {
+            Address::Cbs => Ok(answers(Node::Cbs)),
+            Address::Management => {
+                self.authorize_any(text)?;
+                Ok(answers(Node::Management))
+            }
+            Address::Consumer { hub, group, partition } => {
+                self.authorize(text, Need::Listen)?;
+                let hub = self.hub(&hub, text)?;
+                let group = hub.group(&group).ok_or_else(|| not_found(text))?.to_owned();
+                let number = partition_number(&hub, &partition)?;
+                let seat = Seat { bell: Arc::clone(&self.bell), link: id };
+                let limit = self.namespace.limits.receivers_per_partition;
+                let wishes = Wishes::read(attach)?;
+                Consumer::admit((hub, number, group), seat, wishes, limit).map(Link::Consumer)
+            }
+            Address::Hub { .. } | Address::Partition { .. } => {
+                let text = format!(
+                    "The entity '{text}' cannot be received from: use \
+                     '{{hub}}/ConsumerGroups/{{group}}/Partitions/{{partition}}'."
+                );
+                Err(AmqpError::new(condition::NOT_ALLOWED, text))
+            }
+            Address::Unknown => Err(not_found(text)),
+        }
+    }
+
+    fn hub(&self, name: &str, address: &str) -> Result<Arc<Hub>, AmqpError> {
+        self.namespace.hub(name).ok_or_else(|| not_found(address))
+    }
+
+    fn authorize(&self, address: &str, need: Need) -> Result<(), AmqpError> {
+        let path = address::path(address);
+        match self.grants.allow(path, need, self.namespace.clock.now()) {
+            true => Ok(()),
+            false => Err(Grants::refusal(path, need)),
+        }
+    }
+
+    /// The node does not say which hub is meant; the requests do, and are checked one by one.
+    fn authorize_any(&self, address: &str) -> Result<(), AmqpError> {
+        match self.grants.any(self.namespace.clock.now()) {
+            true => Ok(()),
+            false => Err(Grants::refusal(address::path(address), Need::Read)),
+        }
+    }
+}
+
+fn partition_number(hub: &Hub, id: &str) -> Result<u32, AmqpError> {
+    hub.partition_number(id).ok_or_else(|| {
+        let condition = Symbol::from_static(names::condition::ARGUMENT_OUT_OF_RANGE);
+        AmqpError::new(condition, management::unknown_partition_text(hub))
+    })
+}
+
+/// The service's words for an entity that does not exist; clients recognise them.
+fn not_found(address: &str) -> AmqpError {
+    let text = format!("The messaging entity '{address}' could not be found.");
+    AmqpError::new(condition::NOT_FOUND, text)
+}
