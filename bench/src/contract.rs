@@ -14,19 +14,11 @@ pub struct Limit {
 }
 
 const fn limit(workload: Workload, instructions: f64, allocations: Option<f64>) -> Limit {
-    Limit {
-        workload,
-        instructions: Some(instructions),
-        allocations,
-    }
+    Limit { workload, instructions: Some(instructions), allocations }
 }
 
 const fn unlimited(workload: Workload) -> Limit {
-    Limit {
-        workload,
-        instructions: None,
-        allocations: None,
-    }
+    Limit { workload, instructions: None, allocations: None }
 }
 
 /// One row per workload, in the order of [`Workload::ALL`].

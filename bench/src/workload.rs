@@ -104,31 +104,13 @@ impl Workload {
     #[must_use]
     pub const fn runs(self) -> Runs {
         match self {
-            Self::Receive32k => Runs {
-                short: 3_000,
-                long: 23_000,
-                plain: 60_000,
-            },
-            Self::Batch1k => Runs {
-                short: 40_000,
-                long: 240_000,
-                plain: 2_000_000,
-            },
-            Self::Batch100 => Runs {
-                short: 100_000,
-                long: 600_000,
-                plain: 8_000_000,
-            },
-            Self::Send100Tasks | Self::Enqueue100 => Runs {
-                short: 20_000,
-                long: 120_000,
-                plain: 1_000_000,
-            },
-            _ => Runs {
-                short: 40_000,
-                long: 240_000,
-                plain: 4_000_000,
-            },
+            Self::Receive32k => Runs { short: 3_000, long: 23_000, plain: 60_000 },
+            Self::Batch1k => Runs { short: 40_000, long: 240_000, plain: 2_000_000 },
+            Self::Batch100 => Runs { short: 100_000, long: 600_000, plain: 8_000_000 },
+            Self::Send100Tasks | Self::Enqueue100 => {
+                Runs { short: 20_000, long: 120_000, plain: 1_000_000 }
+            }
+            _ => Runs { short: 40_000, long: 240_000, plain: 4_000_000 },
         }
     }
 }
@@ -164,9 +146,7 @@ impl FromStr for Workload {
         Self::ALL
             .into_iter()
             .find(|workload| workload.name() == text)
-            .ok_or_else(|| ParseWorkloadError {
-                text: text.to_owned(),
-            })
+            .ok_or_else(|| ParseWorkloadError { text: text.to_owned() })
     }
 }
 
@@ -186,10 +166,7 @@ mod tests {
     fn the_long_run_is_longer() {
         for workload in Workload::ALL {
             let runs = workload.runs();
-            assert!(
-                runs.short < runs.long && runs.long < runs.plain,
-                "{workload}"
-            );
+            assert!(runs.short < runs.long && runs.long < runs.plain, "{workload}");
         }
     }
 }

@@ -27,10 +27,7 @@ fn note() {
     }
 }
 
-#[expect(
-    unsafe_code,
-    reason = "a global allocator cannot be written without; measuring only"
-)]
+#[expect(unsafe_code, reason = "a global allocator cannot be written without; measuring only")]
 // SAFETY: every call goes to the system's allocator unchanged; counting allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

@@ -16,6 +16,7 @@ use std::{
     process::ExitCode,
 };
 
+use bytes::Bytes;
 use eventhubs_bench::Workload;
 
 use crate::{allocations::Counting, meter::Reading};
@@ -24,6 +25,16 @@ use crate::{allocations::Counting, meter::Reading};
 static ALLOCATOR: Counting = Counting;
 
 type Failure = Box<dyn Error + Send + Sync>;
+
+/// Tasks of `send-100-tasks`.
+const TASKS: u64 = 100;
+/// Events in flight of `enqueue-100`.
+const IN_FLIGHT: usize = 100;
+
+/// The body of every event a workload sends; clones share it.
+fn body(workload: Workload) -> Bytes {
+    (0_u8..=250).cycle().take(workload.body()).collect::<Vec<_>>().into()
+}
 
 /// What a workload did.
 #[derive(Clone, Copy, Debug)]
@@ -82,9 +93,7 @@ fn measure() -> Result<(), Failure> {
     if arguments.allocations {
         allocations::start();
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let done = runtime.block_on(engine::run(&arguments))?;
     writeln!(
         io::stdout(),

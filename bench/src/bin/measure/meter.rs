@@ -17,15 +17,9 @@ pub(crate) struct Reading {
 }
 
 impl Meter {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "measuring time is what this program is for"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "measuring time is what this program is for")]
     pub(crate) fn start() -> Self {
-        Self {
-            began: Instant::now(),
-            processor: processor_time(),
-        }
+        Self { began: Instant::now(), processor: processor_time() }
     }
 
     pub(crate) fn read(&self) -> Reading {

@@ -62,11 +62,7 @@ struct Input {
 
 impl Input {
     fn new() -> Self {
-        Self {
-            buffer: vec![0; 2 * READ],
-            start: 0,
-            end: 0,
-        }
+        Self { buffer: vec![0; 2 * READ], start: 0, end: 0 }
     }
 
     /// Reads once; false at the end of the stream.
@@ -200,8 +196,7 @@ impl Connection {
                 if self.sessions.len() >= MAX_SESSIONS {
                     return Err(wire::malformed("more sessions than this peer serves"));
                 }
-                self.sessions
-                    .insert(frame.channel, Session::begin(frame, out));
+                self.sessions.insert(frame.channel, Session::begin(frame, out));
             }
             (false, 0x17) => {
                 if self.sessions.remove(&frame.channel).is_some() {
@@ -232,16 +227,8 @@ impl Connection {
 
 fn open(frame: &Frame<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     if frame.fields.uint(2).is_some_and(|size| size < MAX_FRAME) {
-        return Err(wire::malformed(
-            "the client's frames are smaller than the events sent here",
-        ));
+        return Err(wire::malformed("the client's frames are smaller than the events sent here"));
     }
-    Writer::amqp(out, 0, 0x10)
-        .text("raw-peer")
-        .null()
-        .uint(MAX_FRAME)
-        .ushort(4_999)
-        .nulls(6)
-        .end();
+    Writer::amqp(out, 0, 0x10).text("raw-peer").null().uint(MAX_FRAME).ushort(4_999).nulls(6).end();
     Ok(())
 }

@@ -19,10 +19,10 @@ impl Shape {
 
     /// The shape for an address such as `amqp://host/body-100/ConsumerGroups/...`.
     pub(crate) fn of_address(address: &str) -> Self {
-        address.split('/').find_map(Self::of_hub).unwrap_or(Self {
-            body: Self::DEFAULT_BODY,
-            properties: false,
-        })
+        address
+            .split('/')
+            .find_map(Self::of_hub)
+            .unwrap_or(Self { body: Self::DEFAULT_BODY, properties: false })
     }
 
     fn of_hub(hub: &str) -> Option<Self> {
@@ -57,21 +57,11 @@ impl Template {
         encoded_tag[..2].copy_from_slice(&[0xa0, 16]);
         // handle, delivery-id, delivery-tag, message-format, settled, more, rcv-settle-mode,
         // state, resume, aborted, batchable: all eleven fields, as the service sends them.
-        let writer = writer
-            .raw(&encoded_tag)
-            .raw(&[0x43])
-            .flag(true)
-            .flag(false)
-            .nulls(2);
+        let writer = writer.raw(&encoded_tag).raw(&[0x43]).flag(true).flag(false).nulls(2);
         let writer = writer.flag(false).flag(false).flag(true);
         let sequence = writer.position() + sequence;
         writer.end_with(&message);
-        Self {
-            frame,
-            delivery_id,
-            tag,
-            sequence,
-        }
+        Self { frame, delivery_id, tag, sequence }
     }
 }
 
@@ -79,24 +69,19 @@ impl Template {
 fn message(shape: Shape) -> (Vec<u8>, usize) {
     let mut out = Vec::new();
     let mut sequence_in_map = 0;
-    wire::put_map_section(
-        &mut out,
-        0x72,
-        if shape.properties { 4 } else { 3 },
-        |map| {
-            wire::put_symbol(map, "x-opt-sequence-number");
-            sequence_in_map = map.len() + 1;
-            wire::put_wide(map, 0x81, 0);
-            wire::put_symbol(map, "x-opt-offset");
-            wire::put_text(map, "4294967296");
-            wire::put_symbol(map, "x-opt-enqueued-time");
-            wire::put_wide(map, 0x83, 1_760_000_000_000);
-            if shape.properties {
-                wire::put_symbol(map, "x-opt-partition-key");
-                wire::put_text(map, "device-000123");
-            }
-        },
-    );
+    wire::put_map_section(&mut out, 0x72, if shape.properties { 4 } else { 3 }, |map| {
+        wire::put_symbol(map, "x-opt-sequence-number");
+        sequence_in_map = map.len() + 1;
+        wire::put_wide(map, 0x81, 0);
+        wire::put_symbol(map, "x-opt-offset");
+        wire::put_text(map, "4294967296");
+        wire::put_symbol(map, "x-opt-enqueued-time");
+        wire::put_wide(map, 0x83, 1_760_000_000_000);
+        if shape.properties {
+            wire::put_symbol(map, "x-opt-partition-key");
+            wire::put_text(map, "device-000123");
+        }
+    });
     // Descriptor (3) and the head of a map with 8-bit sizes (3) stand before the entries.
     let sequence = 6 + sequence_in_map;
     if shape.properties {
@@ -149,13 +134,7 @@ impl Burst {
         let frame_len = template.frame.len();
         let capacity = u32::try_from((burst / frame_len).max(1)).unwrap_or(u32::MAX);
         let bytes = template.frame.repeat((burst / frame_len).max(1));
-        Self {
-            bytes,
-            frame_len,
-            capacity,
-            template,
-            sequence: 0,
-        }
+        Self { bytes, frame_len, capacity, template, sequence: 0 }
     }
 
     /// The most events one call of [`Burst::number`] gives.
@@ -167,11 +146,7 @@ impl Burst {
     pub(crate) fn number(&mut self, count: u32, delivery_id: u32) -> &[u8] {
         let mut id = delivery_id;
         let mut end = 0;
-        for frame in self
-            .bytes
-            .chunks_exact_mut(self.frame_len)
-            .take(count as usize)
-        {
+        for frame in self.bytes.chunks_exact_mut(self.frame_len).take(count as usize) {
             put(frame, self.template.delivery_id, &id.to_be_bytes());
             put(frame, self.template.tag, &id.to_be_bytes());
             put(frame, self.template.sequence, &self.sequence.to_be_bytes());
@@ -216,16 +191,11 @@ mod tests {
             let mut at = 0;
             for number in 0..count * 2 {
                 let size = u32_at(&frames, at).expect("a size") as usize;
-                let frame = Frame::read(&frames[at..at + size])
-                    .expect("readable")
-                    .expect("whole");
+                let frame = Frame::read(&frames[at..at + size]).expect("readable").expect("whole");
                 assert_eq!((frame.channel, frame.code), (3, 0x14));
                 assert_eq!(frame.fields.uint(0), Some(5));
                 assert_eq!(frame.fields.uint(1), Some(first.wrapping_add(number)));
-                let start = frame
-                    .payload
-                    .windows(21)
-                    .position(|w| w == b"x-opt-sequence-number");
+                let start = frame.payload.windows(21).position(|w| w == b"x-opt-sequence-number");
                 let value = start.expect("annotated") + 21;
                 assert_eq!(frame.payload[value], 0x81);
                 let sequence = &frame.payload[value + 1..value + 9];

@@ -37,10 +37,7 @@ impl Node {
     pub(crate) fn reply(self, request: &Request<'_>, hub: &str) -> Vec<u8> {
         let mut out = Vec::new();
         // Properties: the correlation id is the request's message id, in the same type.
-        Writer::section(&mut out, 0x73)
-            .nulls(5)
-            .raw(request.message_id)
-            .end();
+        Writer::section(&mut out, 0x73).nulls(5).raw(request.message_id).end();
         let (code, description) = match self {
             Self::Cbs => (202, "Accepted"),
             Self::Management => (200, "OK"),
@@ -119,12 +116,7 @@ pub(crate) struct Request<'a> {
 impl<'a> Request<'a> {
     /// Reads the properties and application properties of a request.
     pub(crate) fn read(message: &'a [u8]) -> Option<Self> {
-        let mut request = Self {
-            message_id: &[0x40],
-            reply_to: None,
-            name: None,
-            partition: None,
-        };
+        let mut request = Self { message_id: &[0x40], reply_to: None, name: None, partition: None };
         let mut at = 0;
         while at < message.len() {
             let (code, value) = wire::descriptor(message, at)?;
@@ -169,10 +161,7 @@ mod tests {
 
     #[test]
     fn the_hub_is_the_first_segment_of_the_path() {
-        assert_eq!(
-            hub_of("amqps://localhost:5672/body-100/Partitions/0"),
-            "body-100"
-        );
+        assert_eq!(hub_of("amqps://localhost:5672/body-100/Partitions/0"), "body-100");
         assert_eq!(hub_of("body-100/Partitions/0"), "body-100");
         assert_eq!(hub_of(""), "");
     }
@@ -180,11 +169,7 @@ mod tests {
     #[test]
     fn a_reply_carries_the_message_id_in_its_own_type() {
         let mut message = Vec::new();
-        Writer::section(&mut message, 0x73)
-            .ulong(77)
-            .nulls(3)
-            .text("back")
-            .end();
+        Writer::section(&mut message, 0x73).ulong(77).nulls(3).text("back").end();
         wire::put_map_section(&mut message, 0x74, 2, |map| {
             wire::put_text(map, "partition");
             wire::put_text(map, "0");
@@ -192,10 +177,7 @@ mod tests {
             wire::put_text(map, "body-100");
         });
         let request = Request::read(&message).expect("readable");
-        assert_eq!(
-            (request.name, request.partition),
-            (Some("body-100"), Some("0"))
-        );
+        assert_eq!((request.name, request.partition), (Some("body-100"), Some("0")));
         assert_eq!(request.reply_to, Some("back"));
         let reply = Node::Management.reply(&request, "");
         let end = wire::skip(&reply, 0).expect("a properties section");

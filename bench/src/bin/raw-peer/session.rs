@@ -22,26 +22,11 @@ const MAX_WAITING_REPLIES: usize = 64;
 #[derive(Debug)]
 enum Link {
     /// The client receives events.
-    Source {
-        burst: Burst,
-        credit: u32,
-        delivered: u32,
-    },
+    Source { burst: Burst, credit: u32, delivered: u32 },
     /// The client sends events, or requests when there is a node.
-    Sink {
-        node: Option<Node>,
-        taken: u32,
-        topped_up: u32,
-        open: bool,
-    },
+    Sink { node: Option<Node>, taken: u32, topped_up: u32, open: bool },
     /// The client receives the replies of a node.
-    Replies {
-        node: Node,
-        names: [String; 2],
-        credit: u32,
-        delivered: u32,
-        waiting: Vec<Vec<u8>>,
-    },
+    Replies { node: Node, names: [String; 2], credit: u32, delivered: u32, waiting: Vec<Vec<u8>> },
 }
 
 /// A session; our channel is the number the client chose.
@@ -96,17 +81,12 @@ impl Session {
         let client_receives = fields.flag(2);
         let terminus = |field| Fields::described(fields.raw(field));
         let peer_side = terminus(if client_receives { 5 } else { 6 });
-        let address = peer_side
-            .and_then(|side| side.text(0))
-            .unwrap_or_default()
-            .to_owned();
+        let address = peer_side.and_then(|side| side.text(0)).unwrap_or_default().to_owned();
         let node = Node::of_address(&address);
         if node.is_none() {
             self.hub = node::hub_of(&address).to_owned();
         }
-        let writer = Writer::amqp(out, self.channel, 0x12)
-            .raw(fields.raw(0))
-            .uint(handle);
+        let writer = Writer::amqp(out, self.channel, 0x12).raw(fields.raw(0)).uint(handle);
         if client_receives {
             writer
                 .flag(false)
@@ -132,30 +112,17 @@ impl Session {
                 .end();
         }
         let link = match (client_receives, node) {
-            (false, node) => Link::Sink {
-                node,
-                taken: 0,
-                topped_up: 0,
-                open: false,
-            },
+            (false, node) => Link::Sink { node, taken: 0, topped_up: 0, open: false },
             (true, None) => Link::Source {
                 burst: Burst::new(self.channel, handle, Shape::of_address(&address), burst),
                 credit: 0,
                 delivered: 0,
             },
             (true, Some(node)) => {
-                let target = terminus(6)
-                    .and_then(|target| target.text(0))
-                    .unwrap_or_default();
+                let target = terminus(6).and_then(|target| target.text(0)).unwrap_or_default();
                 let name = fields.text(0).unwrap_or_default();
                 let names = [name.to_owned(), target.to_owned()];
-                Link::Replies {
-                    node,
-                    names,
-                    credit: 0,
-                    delivered: 0,
-                    waiting: Vec::new(),
-                }
+                Link::Replies { node, names, credit: 0, delivered: 0, waiting: Vec::new() }
             }
         };
         self.links.insert(handle, link);
@@ -169,12 +136,8 @@ impl Session {
         let handle = fields.uint(4);
         let drain = fields.flag(8);
         if let Some(link) = handle.and_then(|handle| self.links.get_mut(&handle))
-            && let Link::Source {
-                credit, delivered, ..
-            }
-            | Link::Replies {
-                credit, delivered, ..
-            } = link
+            && let Link::Source { credit, delivered, .. } | Link::Replies { credit, delivered, .. } =
+                link
         {
             *credit = remaining(*delivered, fields.uint(5), fields.uint(6));
             if drain {
@@ -244,12 +207,7 @@ impl Session {
     pub(crate) fn top_up(&mut self, out: &mut Vec<u8>) {
         let mut due = Vec::new();
         for (handle, link) in &mut self.links {
-            if let Link::Sink {
-                taken,
-                topped_up,
-                open,
-                ..
-            } = link
+            if let Link::Sink { taken, topped_up, open, .. } = link
                 && (!*open || taken.wrapping_sub(*topped_up) >= SINK_CREDIT / 2)
             {
                 *open = true;
@@ -275,12 +233,8 @@ impl Session {
         let state = handle.and_then(|handle| {
             let state = match self.links.get(&handle)? {
                 Link::Sink { taken, .. } => (*taken, SINK_CREDIT),
-                Link::Source {
-                    delivered, credit, ..
-                }
-                | Link::Replies {
-                    delivered, credit, ..
-                } => (*delivered, *credit),
+                Link::Source { delivered, credit, .. }
+                | Link::Replies { delivered, credit, .. } => (*delivered, *credit),
             };
             Some((handle, state))
         });
@@ -301,17 +255,10 @@ impl Session {
         let reply = node.reply(&request, &self.hub);
         let mut fallback = None;
         for link in self.links.values_mut() {
-            if let Link::Replies {
-                node: of,
-                names,
-                waiting,
-                ..
-            } = link
+            if let Link::Replies { node: of, names, waiting, .. } = link
                 && *of == node
             {
-                let named = names
-                    .iter()
-                    .any(|name| Some(name.as_str()) == request.reply_to);
+                let named = names.iter().any(|name| Some(name.as_str()) == request.reply_to);
                 if named {
                     fallback = Some(waiting);
                     break;
@@ -329,18 +276,10 @@ impl Session {
 
     fn send_waiting_replies(&mut self, out: &mut Vec<u8>) {
         for (handle, link) in &mut self.links {
-            let Link::Replies {
-                credit,
-                delivered,
-                waiting,
-                ..
-            } = link
-            else {
+            let Link::Replies { credit, delivered, waiting, .. } = link else {
                 continue;
             };
-            let count = waiting
-                .len()
-                .min(usize::try_from(*credit).unwrap_or(usize::MAX));
+            let count = waiting.len().min(usize::try_from(*credit).unwrap_or(usize::MAX));
             for reply in waiting.drain(..count) {
                 let [a, b, c, d] = self.next_delivery.to_be_bytes();
                 Writer::amqp(out, self.channel, 0x14)
@@ -370,21 +309,14 @@ impl Session {
             && self.links.remove(&handle).is_some()
         {
             let closed = frame.fields.flag(1);
-            Writer::amqp(out, self.channel, 0x16)
-                .uint(handle)
-                .flag(closed)
-                .null()
-                .end();
+            Writer::amqp(out, self.channel, 0x16).uint(handle).flag(closed).null().end();
         }
     }
 
     /// Whether a receiving link has credit and the session window is open.
     pub(crate) fn can_blast(&self) -> bool {
         self.window > 0
-            && self
-                .links
-                .values()
-                .any(|link| matches!(link, Link::Source { credit: 1.., .. }))
+            && self.links.values().any(|link| matches!(link, Link::Source { credit: 1.., .. }))
     }
 
     /// Hands one burst per link with credit to `write`.
@@ -393,12 +325,7 @@ impl Session {
         mut write: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         for link in self.links.values_mut() {
-            let Link::Source {
-                burst,
-                credit,
-                delivered,
-            } = link
-            else {
+            let Link::Source { burst, credit, delivered } = link else {
                 continue;
             };
             let count = burst.capacity().min(*credit).min(self.window);

@@ -203,12 +203,7 @@ impl<'a> Writer<'a> {
         out.extend([0, 0x53, code]);
         let list = out.len();
         out.extend([0xd0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        Self {
-            out,
-            frame,
-            list,
-            count: 0,
-        }
+        Self { out, frame, list, count: 0 }
     }
 
     /// Bytes written to the buffer so far: the place of the next field's constructor.
@@ -283,9 +278,7 @@ impl<'a> Writer<'a> {
 }
 
 fn wire_len(len: usize) -> [u8; 4] {
-    u32::try_from(len)
-        .expect("everything this peer writes is smaller than a frame")
-        .to_be_bytes()
+    u32::try_from(len).expect("everything this peer writes is smaller than a frame").to_be_bytes()
 }
 
 /// Appends a string.
@@ -362,12 +355,7 @@ mod tests {
     #[test]
     fn a_written_frame_reads_back() {
         let mut out = Vec::new();
-        Writer::amqp(&mut out, 7, 0x14)
-            .uint(300)
-            .null()
-            .flag(true)
-            .text("hub")
-            .end_with(b"rest");
+        Writer::amqp(&mut out, 7, 0x14).uint(300).null().flag(true).text("hub").end_with(b"rest");
         assert_eq!(u32_at(&out, 0), u32::try_from(out.len()).ok());
         let frame = Frame::read(&out).expect("readable").expect("not empty");
         assert_eq!((frame.channel, frame.code, frame.sasl), (7, 0x14, false));
@@ -382,13 +370,7 @@ mod tests {
     #[test]
     fn no_prefix_of_a_frame_panics() {
         let mut out = Vec::new();
-        Writer::amqp(&mut out, 0, 0x12)
-            .text("name")
-            .uint(1)
-            .flag(true)
-            .nulls(4)
-            .ulong(9)
-            .end();
+        Writer::amqp(&mut out, 0, 0x12).text("name").uint(1).flag(true).nulls(4).ulong(9).end();
         for end in 0..out.len() {
             let _outcome = Frame::read(&out[..end]);
         }
@@ -398,10 +380,6 @@ mod tests {
 
     #[test]
     fn a_heartbeat_is_no_frame() {
-        assert!(
-            Frame::read(&[0, 0, 0, 8, 2, 0, 0, 0])
-                .expect("readable")
-                .is_none()
-        );
+        assert!(Frame::read(&[0, 0, 0, 8, 2, 0, 0, 0]).expect("readable").is_none());
     }
 }

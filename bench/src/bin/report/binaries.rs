@@ -19,13 +19,7 @@ impl Binaries {
     pub(crate) fn build() -> Result<Self, Failure> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let output = Command::new(cargo)
-            .args([
-                "build",
-                "--profile",
-                "bench",
-                "--package",
-                "eventhubs-bench",
-            ])
+            .args(["build", "--profile", "bench", "--package", "eventhubs-bench"])
             .args(["--bin", "raw-peer", "--bin", "measure"])
             .arg("--message-format=json-render-diagnostics")
             .current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -29,11 +29,7 @@ impl Peer {
         }
         let peer = Self {
             child,
-            address: line
-                .trim()
-                .strip_prefix("ready ")
-                .unwrap_or_default()
-                .to_owned(),
+            address: line.trim().strip_prefix("ready ").unwrap_or_default().to_owned(),
         };
         if peer.address.is_empty() {
             return Err(format!("raw-peer said {line:?} and not `ready HOST:PORT`").into());

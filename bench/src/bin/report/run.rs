@@ -20,35 +20,72 @@ pub(crate) struct Cost {
     pub(crate) events_per_second: f64,
 }
 
-impl Cost {
-    /// Runs `measure` against the peer in every way.
-    pub(crate) fn measure(
-        program: &Path,
-        workload: Workload,
-        peer: &str,
-        callgrind: bool,
-    ) -> Result<Self, Failure> {
-        let runs = workload.runs();
+/// What is run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    pub(crate) program: &'a Path,
+    pub(crate) workload: Workload,
+    pub(crate) peer: &'a str,
+    /// Without the client.
+    pub(crate) engine: bool,
+}
+
+impl Subject<'_> {
+    /// Runs it in every way.
+    pub(crate) fn cost(&self, callgrind: bool) -> Result<Cost, Failure> {
+        let runs = self.workload.runs();
         let instructions = if callgrind {
-            let short = under_callgrind(program, workload, runs.short, peer)?;
-            let long = under_callgrind(program, workload, runs.long, peer)?;
-            Some(per_event(short, long)?)
+            Some(per_event(self.instructions(runs.short)?, self.instructions(runs.long)?)?)
         } else {
             None
         };
         let count = |count| {
-            let figures = Figures::of(Command::new(program), workload, count, peer, true)?;
+            let (figures, _) = self.run(Command::new(self.program), count, true)?;
             Ok::<_, Failure>((figures.events, figures.allocations))
         };
         let allocations = per_event(count(runs.short)?, count(runs.long)?)?;
-        let plain = Figures::of(Command::new(program), workload, runs.plain, peer, false)?;
+        let (plain, _) = self.run(Command::new(self.program), runs.plain, false)?;
         let timed = plain.timed_events as f64;
-        Ok(Self {
+        Ok(Cost {
             instructions,
             allocations,
             cpu_nanoseconds: plain.cpu_nanoseconds as f64 / timed,
             events_per_second: timed / (plain.nanoseconds as f64 / 1e9),
         })
+    }
+
+    /// Events and instructions of one run under callgrind.
+    fn instructions(&self, count: u64) -> Result<(u64, u64), Failure> {
+        let mut command = Command::new("valgrind");
+        command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(self.program);
+        let (figures, said) = self.run(command, count, false)?;
+        let collected = collected(&said).ok_or("callgrind did not say what it collected")?;
+        Ok((figures.events, collected))
+    }
+
+    /// Runs `command` with the arguments of `measure`; what it printed and its standard error.
+    fn run(
+        &self,
+        mut command: Command,
+        count: u64,
+        allocations: bool,
+    ) -> Result<(Figures, String), Failure> {
+        let workload = self.workload;
+        command.arg(workload.name()).arg(count.to_string()).args(["--peer", self.peer]);
+        if allocations {
+            command.arg("--allocations");
+        }
+        if self.engine {
+            command.arg("--engine");
+        }
+        let output = command.stdin(Stdio::null()).output()?;
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        if !output.status.success() {
+            return Err(format!("measure {workload} {count}: {}\n{stderr}", output.status).into());
+        }
+        let stdout = String::from_utf8(output.stdout)?;
+        let figures = Figures::read(&stdout).ok_or_else(|| format!("measure said {stdout:?}"))?;
+        Ok((figures, stderr))
     }
 }
 
@@ -69,28 +106,9 @@ pub(crate) fn callgrind_is_there() -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// Events and instructions of one run.
-fn under_callgrind(
-    program: &Path,
-    workload: Workload,
-    count: u64,
-    peer: &str,
-) -> Result<(u64, u64), Failure> {
-    let mut command = Command::new("valgrind");
-    command
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(program);
-    let (figures, said) = Figures::and_stderr(command, workload, count, peer, false)?;
-    let collected = collected(&said).ok_or("callgrind did not say what it collected")?;
-    Ok((figures.events, collected))
-}
-
 /// The count in callgrind's line `==1234== Collected : 567`.
 fn collected(said: &str) -> Option<u64> {
-    let line = said
-        .lines()
-        .find_map(|line| line.split_once("Collected :"))?
-        .1;
+    let line = said.lines().find_map(|line| line.split_once("Collected :"))?.1;
     line.split_whitespace().next()?.parse().ok()
 }
 
@@ -105,40 +123,6 @@ struct Figures {
 }
 
 impl Figures {
-    fn of(
-        command: Command,
-        workload: Workload,
-        count: u64,
-        peer: &str,
-        allocations: bool,
-    ) -> Result<Self, Failure> {
-        Self::and_stderr(command, workload, count, peer, allocations).map(|(figures, _)| figures)
-    }
-
-    fn and_stderr(
-        mut command: Command,
-        workload: Workload,
-        count: u64,
-        peer: &str,
-        allocations: bool,
-    ) -> Result<(Self, String), Failure> {
-        command
-            .arg(workload.name())
-            .arg(count.to_string())
-            .args(["--peer", peer]);
-        if allocations {
-            command.arg("--allocations");
-        }
-        let output = command.stdin(Stdio::null()).output()?;
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        if !output.status.success() {
-            return Err(format!("measure {workload} {count}: {}\n{stderr}", output.status).into());
-        }
-        let stdout = String::from_utf8(output.stdout)?;
-        let figures = Self::read(&stdout).ok_or_else(|| format!("measure printed {stdout:?}"))?;
-        Ok((figures, stderr))
-    }
-
     fn read(text: &str) -> Option<Self> {
         let mut figures = Self::default();
         for word in text.split_whitespace() {
@@ -172,10 +156,7 @@ mod tests {
     fn reads_figures() {
         let text = "events=10 timed_events=9 allocations=3 nanoseconds=5 cpu_nanoseconds=4\n";
         let figures = Figures::read(text).expect("readable");
-        assert_eq!(
-            (figures.events, figures.timed_events, figures.allocations),
-            (10, 9, 3)
-        );
+        assert_eq!((figures.events, figures.timed_events, figures.allocations), (10, 9, 3));
         assert_eq!(Figures::read("events=x"), None);
         assert_eq!(Figures::read(""), None);
     }

@@ -10,9 +10,7 @@ pub(crate) const HEADING: &str = "workload               instr/event   limit | a
 
 /// One line of the table.
 pub(crate) fn row(limit: &Limit, cost: &Cost) -> String {
-    let instructions = cost
-        .instructions
-        .map_or_else(|| "-".to_owned(), |n| format!("{n:.0}"));
+    let instructions = cost.instructions.map_or_else(|| "-".to_owned(), |n| format!("{n:.0}"));
     format!(
         "{:<22} {:>11} {:>7} | {:>12.3} {:>7} | {:>29.0} {:>11.0}",
         limit.workload,
@@ -66,11 +64,7 @@ mod tests {
         };
         assert!(missed(&limit, &cost(1_500.0, 0.1)).is_empty());
         assert_eq!(missed(&limit, &cost(1_501.0, 0.2)).len(), 2);
-        let unlimited = Limit {
-            instructions: None,
-            allocations: None,
-            ..limit
-        };
+        let unlimited = Limit { instructions: None, allocations: None, ..limit };
         assert!(missed(&unlimited, &cost(9e9, 9e9)).is_empty());
     }
 
