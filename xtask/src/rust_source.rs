@@ -59,6 +59,14 @@ impl RustSource {
         self.code.lines().zip(self.comments.lines().zip(text.lines())).filter(is_code).count()
     }
 
+    /// Names of modules that are declared under `#[cfg(test)]` and stand in files of their own.
+    pub(crate) fn test_files(&self) -> Vec<&str> {
+        test_modules(&self.code)
+            .filter(|&(_, end)| self.code[end..].starts_with(';'))
+            .filter_map(|(start, end)| self.code[start..end].split_whitespace().next_back())
+            .collect()
+    }
+
     pub(crate) fn is_test_line(&self, line: usize) -> bool {
         self.test_lines.iter().any(|range| range.contains(&line))
     }
@@ -207,16 +215,9 @@ impl Scanner<'_> {
 /// The bodies of modules under `#[cfg(test)]`, found by matching braces in the code view.
 fn find_test_lines(code: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    for (at, marker) in code.match_indices("#[cfg(test)]") {
-        let rest = &code[at + marker.len()..];
-        let Some(open) = rest.find(['{', ';']) else {
-            continue;
-        };
-        if !rest[open..].starts_with('{') || !rest[..open].contains("mod ") {
-            continue;
-        }
+    for (start, open) in test_modules(code).filter(|&(_, end)| code[end..].starts_with('{')) {
         let mut depth = 0_usize;
-        let close = rest[open..].char_indices().find_map(|(index, c)| {
+        let close = code[open..].char_indices().find_map(|(index, c)| {
             match c {
                 '{' => depth += 1,
                 '}' => depth -= 1,
@@ -225,10 +226,19 @@ fn find_test_lines(code: &str) -> Vec<Range<usize>> {
             (depth == 0).then_some(open + index)
         });
         let line_of = |position: usize| code[..position].matches('\n').count();
-        let end = close.map_or(code.len(), |close| at + marker.len() + close);
-        found.push(line_of(at)..line_of(end) + 1);
+        found.push(line_of(start)..line_of(close.unwrap_or(code.len())) + 1);
     }
     found
+}
+
+/// Modules under `#[cfg(test)]`: where the attribute starts, and where the `{` or `;` is.
+fn test_modules(code: &str) -> impl Iterator<Item = (usize, usize)> {
+    const MARKER: &str = "#[cfg(test)]";
+    code.match_indices(MARKER).filter_map(|(at, _)| {
+        let head = at + MARKER.len();
+        let end = head + code[head..].find(['{', ';'])?;
+        code[head..end].split_whitespace().any(|word| word == "mod").then_some((at, end))
+    })
 }
 
 #[cfg(test)]
@@ -273,5 +283,8 @@ mod tests {
         let source = RustSource::split(text);
         let lines: Vec<_> = (0..6).filter(|&line| source.is_test_line(line)).collect();
         assert_eq!(lines, [1, 2, 3, 4]);
+        assert_eq!(source.test_files(), Vec::<&str>::new());
+        let declared = "#[cfg(test)]\npub(crate) mod wire;\n#[cfg(test)]\nuse a::b;\nmod c;\n";
+        assert_eq!(RustSource::split(declared).test_files(), ["wire"]);
     }
 }

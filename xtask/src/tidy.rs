@@ -57,13 +57,19 @@ pub(crate) fn run(workspace: &Workspace, _: &[String]) -> Result<Tally, Failure>
     let packages = workspace.packages(None)?;
     let find = |path: &str| files.iter().find(|file| file.path == path);
     let root = find("Cargo.toml").map_or("", |file| &file.text);
+    let tests: Vec<String> = files
+        .iter()
+        .filter(|file| file.path.ends_with(".rs"))
+        .flat_map(|file| rust::declared_tests(&file.path, &RustSource::split(&file.text)))
+        .collect();
     let mut findings = Vec::new();
     for file in &files {
         findings.extend(prose::machine_paths(&file.path, &file.text));
         findings.extend(prose::unfinished(&file.path, &file.text));
         if file.path.ends_with(".rs") {
             let source = RustSource::split(&file.text);
-            findings.extend(rust::check(&file.path, &file.text, &source));
+            let is_test = rust::is_test_file(&file.path, &tests);
+            findings.extend(rust::check(&file.path, &file.text, &source, is_test));
         }
         if file.path.ends_with(".md") {
             let exists = |path: &str| workspace.path(path).exists();

@@ -71,14 +71,15 @@ const WIRE_WORDS: &[&str] = &[
     "$management",
 ];
 
-pub(super) fn check(path: &str, text: &str, source: &RustSource) -> Vec<Finding> {
+/// Checks one file. `is_test` says that all of it is test code.
+pub(super) fn check(path: &str, text: &str, source: &RustSource, is_test: bool) -> Vec<Finding> {
     let mut findings = size(path, text, source);
     findings.extend(module_names(path, source));
     findings.extend(unfinished(path, source));
     findings.extend(getters(path, source));
-    findings.extend(sleeps(path, source));
-    findings.extend(purity(path, source));
-    findings.extend(wire_words(path, source));
+    findings.extend(sleeps(path, source, is_test));
+    findings.extend(purity(path, source, is_test));
+    findings.extend(wire_words(path, source, is_test));
     findings
 }
 
@@ -140,8 +141,8 @@ fn getters(path: &str, source: &RustSource) -> Vec<Finding> {
         .collect()
 }
 
-fn sleeps(path: &str, source: &RustSource) -> Vec<Finding> {
-    let is_test = |line: usize| is_test_file(path) || source.is_test_line(line);
+fn sleeps(path: &str, source: &RustSource, is_test: bool) -> Vec<Finding> {
+    let is_test = |line: usize| is_test || source.is_test_line(line);
     source
         .code
         .lines()
@@ -155,8 +156,8 @@ fn sleeps(path: &str, source: &RustSource) -> Vec<Finding> {
         .collect()
 }
 
-fn purity(path: &str, source: &RustSource) -> Vec<Finding> {
-    if !PURE.iter().any(|pure| path.starts_with(pure)) || is_test_file(path) {
+fn purity(path: &str, source: &RustSource, is_test: bool) -> Vec<Finding> {
+    if !PURE.iter().any(|pure| path.starts_with(pure)) || is_test {
         return Vec::new();
     }
     let mut findings = Vec::new();
@@ -171,9 +172,9 @@ fn purity(path: &str, source: &RustSource) -> Vec<Finding> {
     findings
 }
 
-fn wire_words(path: &str, source: &RustSource) -> Vec<Finding> {
+fn wire_words(path: &str, source: &RustSource, is_test: bool) -> Vec<Finding> {
     let in_crate = path.starts_with("crates/") && path.contains("/src/");
-    if !in_crate || path.ends_with("/names.rs") || is_test_file(path) {
+    if !in_crate || path.ends_with("/names.rs") || is_test {
         return Vec::new();
     }
     let mut findings = Vec::new();
@@ -197,8 +198,25 @@ fn has_word(text: &str, word: &str) -> bool {
     })
 }
 
-fn is_test_file(path: &str) -> bool {
-    path.contains("/tests/") || path.ends_with("/tests.rs") || path.ends_with("_tests.rs")
+/// Whether a file is test code by its place, or because `declared` has the path of its module.
+pub(super) fn is_test_file(path: &str, declared: &[String]) -> bool {
+    let stem = path.trim_end_matches(".rs").trim_end_matches("/mod");
+    path.contains("/tests/")
+        || path.ends_with("/tests.rs")
+        || declared.iter().any(|module| {
+            stem.strip_prefix(module.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+}
+
+/// Paths, without `.rs`, of the modules that a file declares under `#[cfg(test)]`.
+pub(super) fn declared_tests(path: &str, source: &RustSource) -> Vec<String> {
+    let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
+    let folder = match file {
+        "lib.rs" | "main.rs" | "mod.rs" => folder.to_owned(),
+        file => format!("{folder}/{}", file.trim_end_matches(".rs")),
+    };
+    source.test_files().into_iter().map(|name| format!("{folder}/{name}")).collect()
 }
 
 #[cfg(test)]
@@ -207,7 +225,8 @@ mod tests {
 
     fn findings(path: &str, text: &str) -> Vec<String> {
         let source = RustSource::split(text);
-        check(path, text, &source).into_iter().map(|one| one.to_string()).collect()
+        let is_test = is_test_file(path, &["crates/emulator/src/wire".to_owned()]);
+        check(path, text, &source, is_test).into_iter().map(|one| one.to_string()).collect()
     }
 
     #[track_caller]
@@ -270,12 +289,21 @@ mod tests {
     }
 
     #[test]
+    fn test_modules_in_files_are_known() {
+        let source = RustSource::split("#[cfg(test)]\nmod wire;\n");
+        assert_eq!(declared_tests("crates/a/src/lib.rs", &source), ["crates/a/src/wire"]);
+        assert_eq!(declared_tests("crates/a/src/b.rs", &source), ["crates/a/src/b/wire"]);
+    }
+
+    #[test]
     fn a_wire_name_outside_of_names_is_found() {
         let text = "const A: &str = \"x-opt-offset\";";
         one("crates/protocol/src/batch.rs", text, "names.rs");
         one("crates/amqp/src/codec/value.rs", text, "names.rs");
         assert!(findings("crates/protocol/src/names.rs", text).is_empty());
         assert!(findings("crates/protocol/tests/batch.rs", text).is_empty());
+        assert!(findings("crates/emulator/src/wire.rs", text).is_empty());
+        assert!(findings("crates/emulator/src/wire/peer.rs", text).is_empty());
         let sentence = "const A: &str = \"no x-opt-offset in it\";";
         assert!(findings("crates/protocol/src/batch.rs", sentence).is_empty());
     }
