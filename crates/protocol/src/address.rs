@@ -44,11 +44,7 @@ pub fn producer(hub: &HubName, partition: Option<PartitionId>) -> String {
 /// ```
 #[must_use]
 pub fn consumer(hub: &HubName, group: &ConsumerGroup, partition: PartitionId) -> String {
-    format!(
-        "{hub}/{}/{group}/{}/{partition}",
-        names::CONSUMER_GROUPS,
-        names::PARTITIONS
-    )
+    format!("{hub}/{}/{group}/{}/{partition}", names::CONSUMER_GROUPS, names::PARTITIONS)
 }
 
 /// What a token for a whole hub is made for: `amqps://{host}/{hub}` in lower case.
@@ -96,10 +92,7 @@ pub fn normalize_host(host: &str) -> Result<String, InvalidValue> {
     if host.len() > MAX_HOST + 1 {
         return refuse(Problem::TooLong { limit: MAX_HOST });
     }
-    if let Some(inner) = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-    {
+    if let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return match inner.parse::<Ipv6Addr>() {
             Ok(address) => Ok(format!("[{address}]")),
             Err(_) => refuse(Problem::Character),
@@ -109,10 +102,7 @@ pub fn normalize_host(host: &str) -> Result<String, InvalidValue> {
     if host.is_empty() {
         return refuse(Problem::Empty);
     }
-    if !host
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
-    {
+    if !host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_')) {
         return refuse(Problem::Character);
     }
     if host.split('.').any(str::is_empty) {

@@ -93,13 +93,7 @@ impl Envelope {
         buffer.clear();
         buffer.reserve(limit.min(INITIAL_CAPACITY).max(section.len()));
         buffer.extend_from_slice(section.bytes());
-        Self {
-            buffer,
-            limit,
-            count: 0,
-            key,
-            section,
-        }
+        Self { buffer, limit, count: 0, key, section }
     }
 
     /// Adds an event.
@@ -126,8 +120,7 @@ impl Envelope {
             let mut heads = [0; 2 * MAX_DATA_HEAD];
             heads[..MAX_DATA_HEAD].copy_from_slice(&outer_head);
             heads[outer_len..outer_len + MAX_DATA_HEAD].copy_from_slice(&inner_head);
-            self.buffer
-                .extend_from_slice(&heads[..outer_len + inner_len]);
+            self.buffer.extend_from_slice(&heads[..outer_len + inner_len]);
         } else {
             self.buffer.extend_from_slice(&outer_head[..outer_len]);
             self.buffer.extend_from_slice(self.section.bytes());
@@ -140,10 +133,7 @@ impl Envelope {
 
     /// Adds an event that is more than a body.
     fn try_add_any(&mut self, event: EventData) -> Result<(), TryAddError> {
-        if event
-            .partition_key()
-            .is_some_and(|key| self.key.as_ref() != Some(key))
-        {
+        if event.partition_key().is_some_and(|key| self.key.as_ref() != Some(key)) {
             return Err(TryAddError::OtherKey(event));
         }
         let inner = event.message_len(&self.section);
@@ -164,11 +154,7 @@ impl Envelope {
     fn refuse(&self, event: EventData, inner: usize) -> TryAddError {
         let size = self.section.len() + data_len(inner);
         match size > self.limit {
-            true => TryAddError::TooLarge {
-                event,
-                size,
-                limit: self.limit,
-            },
+            true => TryAddError::TooLarge { event, size, limit: self.limit },
             false => TryAddError::Full(event),
         }
     }
@@ -209,11 +195,7 @@ impl Envelope {
         if self.is_empty() {
             return None;
         }
-        Some(Batch {
-            payload: self.buffer.freeze(),
-            count: self.count,
-            key: self.key,
-        })
+        Some(Batch { payload: self.buffer.freeze(), count: self.count, key: self.key })
     }
 }
 

@@ -112,11 +112,7 @@ impl EventError {
         sequence_number: Option<SequenceNumber>,
         payload: Bytes,
     ) -> Self {
-        Self {
-            cause,
-            sequence_number,
-            payload,
-        }
+        Self { cause, sequence_number, payload }
     }
 
     /// What is wrong with the bytes.

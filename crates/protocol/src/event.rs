@@ -55,10 +55,7 @@ impl EventData {
     /// An event with a body of bytes, sent as one data section (AMQP 1.0, 3.2.6).
     #[must_use]
     pub fn new(body: impl Into<Bytes>) -> Self {
-        Self {
-            body: body.into(),
-            extra: None,
-        }
+        Self { body: body.into(), extra: None }
     }
 
     /// An event with a body of any kind the protocol has: data sections, sequences or a value.
@@ -90,19 +87,13 @@ impl EventData {
             rest: message,
             body_in_rest: false,
         };
-        let mut event = Self {
-            body: Bytes::new(),
-            extra: Some(Box::new(extra)),
-        };
+        let mut event = Self { body: Bytes::new(), extra: Some(Box::new(extra)) };
         event.set_body(body);
         event
     }
 
     fn set_body(&mut self, body: Body) {
-        let footed = self
-            .extra
-            .as_ref()
-            .is_some_and(|extra| !extra.rest.footer.is_empty());
+        let footed = self.extra.as_ref().is_some_and(|extra| !extra.rest.footer.is_empty());
         match body {
             Body::Data(mut sections) if sections.len() == 1 && !footed => {
                 self.body = sections.pop().unwrap_or_default();
@@ -167,10 +158,7 @@ impl EventData {
     /// Sets an application property of any AMQP type; an earlier one of the same name is replaced.
     #[must_use]
     pub fn with_property(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.extra()
-            .rest
-            .application_properties
-            .insert(name.into(), value);
+        self.extra().rest.application_properties.insert(name.into(), value);
         self
     }
 
@@ -219,10 +207,7 @@ impl EventData {
 
     /// Adds or replaces an application property in place, for example a trace context.
     pub fn set_property(&mut self, name: impl Into<String>, value: impl Into<Value>) {
-        self.extra()
-            .rest
-            .application_properties
-            .insert(name.into(), value);
+        self.extra().rest.application_properties.insert(name.into(), value);
     }
 
     /// Size in bytes of the event as a message of its own, by arithmetic.
@@ -268,11 +253,7 @@ impl EventData {
             return key.len() + data_len(self.body.len());
         };
         let head = extra.head.as_ref().map_or(0, |head| head.encoded_len());
-        let body = if extra.body_in_rest {
-            0
-        } else {
-            data_len(self.body.len())
-        };
+        let body = if extra.body_in_rest { 0 } else { data_len(self.body.len()) };
         head + extra.annotations_len(key) + extra.rest.encoded_len() + body
     }
 
@@ -313,9 +294,7 @@ impl Extra {
 
     fn entries_len(&self) -> usize {
         let entries = self.annotations.iter();
-        entries
-            .map(|(name, value)| name.encoded_len() + value.encoded_len())
-            .sum()
+        entries.map(|(name, value)| name.encoded_len() + value.encoded_len()).sum()
     }
 
     fn write_annotations(&self, key: &KeySection, out: &mut BytesMut) {
@@ -355,10 +334,7 @@ impl KeySection {
         let entry = out.len();
         write::put_symbol(&mut out, names::PARTITION_KEY);
         write::put_str(&mut out, key.as_str());
-        Self {
-            bytes: out[..].into(),
-            entry,
-        }
+        Self { bytes: out[..].into(), entry }
     }
 
     /// Size of the section.

@@ -57,11 +57,7 @@ pub fn partition_index(key: &str, partition_count: NonZeroU16) -> u16 {
 fn add(block: &[u8], a: u32, b: u32, c: u32) -> (u32, u32, u32) {
     let word =
         |at: usize| u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]);
-    (
-        a.wrapping_add(word(0)),
-        b.wrapping_add(word(4)),
-        c.wrapping_add(word(8)),
-    )
+    (a.wrapping_add(word(0)), b.wrapping_add(word(4)), c.wrapping_add(word(8)))
 }
 
 fn mix((mut a, mut b, mut c): (u32, u32, u32)) -> (u32, u32, u32) {

@@ -29,14 +29,8 @@ pub fn producer(address: &str, identifier: &str, timeout: Duration) -> Terms {
     properties.push(names::TIMEOUT, millis(timeout));
     properties.push(names::ENTITY_TYPE, names::ENTITY_TYPE_HUB);
     Terms {
-        source: Source {
-            address: Some(identifier.to_owned()),
-            ..Source::default()
-        },
-        target: Target {
-            address: Some(address.to_owned()),
-            ..Target::default()
-        },
+        source: Source { address: Some(identifier.to_owned()), ..Source::default() },
+        target: Target { address: Some(address.to_owned()), ..Target::default() },
         properties,
         desired_capabilities: vec![names::GEOREPLICATION],
     }
@@ -75,10 +69,7 @@ pub fn consumer(address: &str, position: &StartPosition, terms: &ConsumerTerms<'
             filter: filter::source_filter(position),
             ..Source::default()
         },
-        target: Target {
-            address: Some(terms.identifier.to_owned()),
-            ..Target::default()
-        },
+        target: Target { address: Some(terms.identifier.to_owned()), ..Target::default() },
         properties,
         desired_capabilities,
     }
@@ -89,14 +80,8 @@ pub fn consumer(address: &str, position: &StartPosition, terms: &ConsumerTerms<'
 #[must_use]
 pub fn request_response(node: &str, reply_to: &str) -> (Terms, Terms) {
     let terms = |source: &str, target: &str| Terms {
-        source: Source {
-            address: Some(source.to_owned()),
-            ..Source::default()
-        },
-        target: Target {
-            address: Some(target.to_owned()),
-            ..Target::default()
-        },
+        source: Source { address: Some(source.to_owned()), ..Source::default() },
+        target: Target { address: Some(target.to_owned()), ..Target::default() },
         properties: Map::new(),
         desired_capabilities: vec![names::GEOREPLICATION],
     };

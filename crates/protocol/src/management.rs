@@ -61,14 +61,7 @@ pub fn read_partition(
     partition: PartitionId,
     token: Option<&str>,
 ) -> Bytes {
-    request(
-        id,
-        reply_to,
-        names::TYPE_PARTITION,
-        hub,
-        Some(partition),
-        token,
-    )
+    request(id, reply_to, names::TYPE_PARTITION, hub, Some(partition), token)
 }
 
 fn request(
@@ -129,16 +122,11 @@ impl PartitionProperties {
         Ok(Self {
             hub: text(&body, names::NAME).unwrap_or_default().to_owned(),
             partition_id: partition_id.ok_or(AnswerError::Field(names::PARTITION))?,
-            begin_sequence_number: number(&body, names::BEGIN_SEQUENCE_NUMBER)
-                .unwrap_or(0)
-                .into(),
+            begin_sequence_number: number(&body, names::BEGIN_SEQUENCE_NUMBER).unwrap_or(0).into(),
             last_enqueued_sequence_number: last.into(),
             last_enqueued_offset: offset.and_then(|offset| Offset::new(offset).ok()),
             last_enqueued_time: moment(&body, names::LAST_ENQUEUED_TIME).filter(|_| !never),
-            is_empty: body
-                .get(names::IS_PARTITION_EMPTY)
-                .and_then(Value::as_bool)
-                .unwrap_or(never),
+            is_empty: body.get(names::IS_PARTITION_EMPTY).and_then(Value::as_bool).unwrap_or(never),
         })
     }
 }
@@ -162,9 +150,7 @@ fn partition_ids(body: &Map) -> Result<Vec<PartitionId>, AnswerError> {
     if ids.len() > MAX_PARTITIONS {
         return Err(wrong);
     }
-    ids.iter()
-        .map(|id| partition_id(id).ok_or_else(|| wrong.clone()))
-        .collect()
+    ids.iter().map(|id| partition_id(id).ok_or_else(|| wrong.clone())).collect()
 }
 
 /// Some older services give only the number of partitions.
@@ -176,10 +162,7 @@ fn counted(body: &Map) -> Option<Vec<PartitionId>> {
 fn partition_id(value: &Value) -> Option<PartitionId> {
     match value.as_str() {
         Some(text) => PartitionId::new(text).ok(),
-        None => value
-            .as_i64()
-            .and_then(|id| u16::try_from(id).ok())
-            .map(PartitionId::from),
+        None => value.as_i64().and_then(|id| u16::try_from(id).ok()).map(PartitionId::from),
     }
 }
 

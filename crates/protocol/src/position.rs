@@ -47,19 +47,13 @@ impl StartPosition {
     /// Everything the partition still keeps, then what follows.
     #[must_use]
     pub const fn earliest() -> Self {
-        Self {
-            anchor: Anchor::Earliest,
-            inclusive: false,
-        }
+        Self { anchor: Anchor::Earliest, inclusive: false }
     }
 
     /// Only what arrives after the receiver attached; inclusive, also the last event before.
     #[must_use]
     pub const fn latest() -> Self {
-        Self {
-            anchor: Anchor::Latest,
-            inclusive: false,
-        }
+        Self { anchor: Anchor::Latest, inclusive: false }
     }
 
     /// Events after the one with this offset.
@@ -68,10 +62,7 @@ impl StartPosition {
     /// always works.
     #[must_use]
     pub const fn offset(offset: Offset) -> Self {
-        Self {
-            anchor: Anchor::Offset(offset),
-            inclusive: false,
-        }
+        Self { anchor: Anchor::Offset(offset), inclusive: false }
     }
 
     /// Events after the one with this sequence number.
@@ -81,15 +72,9 @@ impl StartPosition {
     /// The number is below -1.
     pub fn sequence_number(number: SequenceNumber) -> Result<Self, InvalidValue> {
         if number < SequenceNumber::BEFORE_FIRST {
-            return Err(InvalidValue::new(
-                Field::SequenceNumber,
-                Problem::OutOfRange,
-            ));
+            return Err(InvalidValue::new(Field::SequenceNumber, Problem::OutOfRange));
         }
-        Ok(Self {
-            anchor: Anchor::SequenceNumber(number),
-            inclusive: false,
-        })
+        Ok(Self { anchor: Anchor::SequenceNumber(number), inclusive: false })
     }
 
     /// Events the service accepted after this time.
@@ -102,10 +87,7 @@ impl StartPosition {
         if !(0..=Self::LAST_MOMENT).contains(&time.as_millis()) {
             return Err(InvalidValue::new(Field::EnqueuedTime, Problem::OutOfRange));
         }
-        Ok(Self {
-            anchor: Anchor::EnqueuedTime(time),
-            inclusive: false,
-        })
+        Ok(Self { anchor: Anchor::EnqueuedTime(time), inclusive: false })
     }
 
     /// The same position with the event it names.

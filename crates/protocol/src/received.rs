@@ -137,11 +137,7 @@ impl ReceivedEvent {
     /// The key the event was sent with.
     #[must_use]
     pub fn partition_key(&self) -> Option<&str> {
-        if self.partition_key.is_empty() {
-            None
-        } else {
-            Some(self.text(self.partition_key))
-        }
+        if self.partition_key.is_empty() { None } else { Some(self.text(self.partition_key)) }
     }
 
     /// The bytes of the body: of its first data section, which for nearly all senders is the body.
@@ -231,9 +227,7 @@ impl ReceivedEvent {
     /// The content type; `None` also when it is no valid text.
     #[must_use]
     pub fn content_type(&self) -> Option<&str> {
-        ListView::found(&self.frame, self.properties)
-            .get(6)?
-            .as_str()
+        ListView::found(&self.frame, self.properties).get(6)?.as_str()
     }
 
     fn id(&self, field: usize, name: &'static str) -> Result<Option<MessageId>, DecodeError> {
@@ -243,11 +237,7 @@ impl ReceivedEvent {
         if id.is_null() {
             return Ok(None);
         }
-        let wrong = |_| DecodeError {
-            kind: DecodeErrorKind::WrongType,
-            field: name,
-            offset: 0,
-        };
+        let wrong = |_| DecodeError { kind: DecodeErrorKind::WrongType, field: name, offset: 0 };
         MessageId::try_from(id.to_value()?).map(Some).map_err(wrong)
     }
 
@@ -266,10 +256,7 @@ impl ReceivedEvent {
     ///
     /// It is broken inside.
     pub fn property(&self, name: &str) -> Result<Option<Value>, DecodeError> {
-        self.map(self.application_properties)
-            .get(name)
-            .map(|value| value.to_value())
-            .transpose()
+        self.map(self.application_properties).get(name).map(|value| value.to_value()).transpose()
     }
 
     /// One application property as text, without a copy; `None` also when it is no valid text.
@@ -284,10 +271,7 @@ impl ReceivedEvent {
     ///
     /// It is broken inside.
     pub fn annotation(&self, name: &str) -> Result<Option<Value>, DecodeError> {
-        self.map(self.annotations)
-            .get(name)
-            .map(|value| value.to_value())
-            .transpose()
+        self.map(self.annotations).get(name).map(|value| value.to_value()).transpose()
     }
 
     /// The message annotations that have no method of their own here: IoT Hub's, and whatever else
@@ -297,12 +281,8 @@ impl ReceivedEvent {
     ///
     /// They are broken inside.
     pub fn system_properties(&self) -> Result<Map, DecodeError> {
-        const KNOWN: [&str; 4] = [
-            names::SEQUENCE_NUMBER,
-            names::OFFSET,
-            names::ENQUEUED_TIME,
-            names::PARTITION_KEY,
-        ];
+        const KNOWN: [&str; 4] =
+            [names::SEQUENCE_NUMBER, names::OFFSET, names::ENQUEUED_TIME, names::PARTITION_KEY];
         let all = self.map(self.annotations).to_map()?;
         let known = |name: &Value| name.as_str().is_some_and(|name| KNOWN.contains(&name));
         Ok(all.into_iter().filter(|(name, _)| !known(name)).collect())
@@ -314,11 +294,7 @@ impl ReceivedEvent {
     #[must_use]
     pub fn iot_hub(&self) -> Option<IotHub> {
         let map = self.map(self.annotations);
-        let text = |name| {
-            map.get(name)
-                .and_then(|value| value.as_str())
-                .map(str::to_owned)
-        };
+        let text = |name| map.get(name).and_then(|value| value.as_str()).map(str::to_owned);
         let found = IotHub {
             device_id: text(names::IOTHUB_DEVICE_ID),
             module_id: text(names::IOTHUB_MODULE_ID),
@@ -336,9 +312,7 @@ impl ReceivedEvent {
     pub fn last_enqueued(&self) -> Option<LastEnqueued> {
         let map = self.map(self.delivery_annotations);
         let number = map.get(names::LAST_ENQUEUED_SEQUENCE_NUMBER)?.as_i64()?;
-        let offset = map
-            .get(names::LAST_ENQUEUED_OFFSET)
-            .and_then(|value| value.as_str());
+        let offset = map.get(names::LAST_ENQUEUED_OFFSET).and_then(|value| value.as_str());
         Some(LastEnqueued {
             sequence_number: number.into(),
             offset: offset.map(str::to_owned),
@@ -381,10 +355,7 @@ impl ReceivedEvent {
     /// The same event in bytes of its own, so that it keeps nothing else alive. Copies it.
     #[must_use]
     pub fn to_compact(&self) -> Self {
-        Self {
-            frame: Bytes::copy_from_slice(&self.frame),
-            ..self.clone()
-        }
+        Self { frame: Bytes::copy_from_slice(&self.frame), ..self.clone() }
     }
 
     fn map(&self, span: Span) -> MapView<'_> {
@@ -492,11 +463,7 @@ fn wrong_type(field: &'static str) -> DecodeError {
 
 #[cold]
 fn error(kind: DecodeErrorKind, field: &'static str) -> DecodeError {
-    DecodeError {
-        kind,
-        field,
-        offset: 0,
-    }
+    DecodeError { kind, field, offset: 0 }
 }
 
 /// The error, with the sequence number if the message is sound as far as that.

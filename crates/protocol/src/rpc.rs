@@ -97,10 +97,7 @@ impl Answer {
         let find = |names: [&str; 2]| names.iter().find_map(|name| properties.get(name));
         let text = |names| find(names).and_then(Value::as_str).map(str::to_owned);
         Ok(Self {
-            request: message
-                .properties
-                .and_then(|p| p.correlation_id)
-                .and_then(request_id),
+            request: message.properties.and_then(|p| p.correlation_id).and_then(request_id),
             status: find(names::STATUS_CODE).and_then(Value::as_i64),
             condition: text(names::ERROR_CONDITION),
             description: text(names::STATUS_DESCRIPTION).unwrap_or_default(),
@@ -123,20 +120,13 @@ impl Answer {
     ///
     /// [`AnswerError::Refused`] for any other code, [`AnswerError::Field`] when there is none.
     pub fn into_body(self) -> Result<Value, AnswerError> {
-        let status = self
-            .status
-            .ok_or(AnswerError::Field(names::STATUS_CODE[0]))?;
+        let status = self.status.ok_or(AnswerError::Field(names::STATUS_CODE[0]))?;
         if (200..300).contains(&status) {
             return Ok(self.body);
         }
         let named = self.condition.filter(|condition| !condition.is_empty());
         let condition = named.unwrap_or_else(|| crate::condition::of_status(status).to_owned());
-        Err(Refusal {
-            status,
-            condition,
-            description: self.description,
-        }
-        .into())
+        Err(Refusal { status, condition, description: self.description }.into())
     }
 }
 

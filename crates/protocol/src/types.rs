@@ -125,8 +125,7 @@ impl PartitionId {
         if !plain || (text.len() > 1 && text.starts_with('0')) {
             return refuse(Problem::NotANumber);
         }
-        text.parse()
-            .map_or_else(|_| refuse(Problem::OutOfRange), |id| Ok(Self(id)))
+        text.parse().map_or_else(|_| refuse(Problem::OutOfRange), |id| Ok(Self(id)))
     }
 
     /// The id as a number.
@@ -183,9 +182,7 @@ impl PartitionKey {
             return refuse(Problem::Empty);
         }
         if key.encode_utf16().take(MAX_PARTITION_KEY + 1).count() > MAX_PARTITION_KEY {
-            return refuse(Problem::TooLong {
-                limit: MAX_PARTITION_KEY,
-            });
+            return refuse(Problem::TooLong { limit: MAX_PARTITION_KEY });
         }
         Ok(Self(key.into()))
     }
@@ -371,20 +368,13 @@ impl Timestamp {
     #[must_use]
     pub fn to_system_time(self) -> Option<SystemTime> {
         let span = Duration::from_millis(self.0.unsigned_abs());
-        if self.0 < 0 {
-            UNIX_EPOCH.checked_sub(span)
-        } else {
-            UNIX_EPOCH.checked_add(span)
-        }
+        if self.0 < 0 { UNIX_EPOCH.checked_sub(span) } else { UNIX_EPOCH.checked_add(span) }
     }
 
     /// This moment and a span after it; stays at the last moment there is.
     #[must_use]
     pub fn saturating_add(self, span: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)),
-        )
+        Self(self.0.saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
     }
 
     /// How long after `earlier` this moment is; zero when it is not.
@@ -424,10 +414,7 @@ impl fmt::Display for Timestamp {
         }
         let (seconds, millis) = (of_day / 1000, of_day % 1000);
         let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        write!(
-            f,
-            "-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z"
-        )
+        write!(f, "-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
     }
 }
 
@@ -448,11 +435,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * of_year + 2) / 153;
     let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
@@ -464,10 +447,7 @@ fn check_name(name: &str, field: Field, limit: usize) -> Result<(), InvalidValue
     if name.chars().take(limit + 1).count() > limit {
         return refuse(Problem::TooLong { limit });
     }
-    if !name
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
-    {
+    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_')) {
         return refuse(Problem::Character);
     }
     let edge = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);

@@ -17,13 +17,7 @@ pub struct Row {
 }
 
 const fn verdict(meaning: Meaning, retry: Retry, recovery: Recovery, outcome: Outcome) -> Verdict {
-    Verdict {
-        meaning,
-        retry,
-        recovery,
-        outcome,
-        at_once: false,
-    }
+    Verdict { meaning, retry, recovery, outcome, at_once: false }
 }
 
 const fn row(
@@ -33,10 +27,7 @@ const fn row(
     recovery: Recovery,
     outcome: Outcome,
 ) -> Row {
-    Row {
-        condition,
-        verdict: verdict(meaning, retry, recovery, outcome),
-    }
+    Row { condition, verdict: verdict(meaning, retry, recovery, outcome) }
 }
 
 /// The partition is served from elsewhere by now.
@@ -46,175 +37,43 @@ pub(super) const MOVED: Verdict = verdict(M::Moved, Yes, Link, Unknown);
 pub static TABLE: &[Row] = &[
     row(names::SERVER_BUSY, M::ServerBusy, Yes, Keep, NotStored),
     row(names::SERVICE_TIMEOUT, M::Timeout, Yes, Keep, Unknown),
-    row(
-        names::OPERATION_CANCELLED,
-        M::ServiceFault,
-        Yes,
-        Link,
-        Unknown,
-    ),
+    row(names::OPERATION_CANCELLED, M::ServiceFault, Yes, Link, Unknown),
     row(names::INTERNAL_ERROR, M::ServiceFault, Yes, Link, Unknown),
-    row(
-        names::CONNECTION_FORCED,
-        M::ConnectionLost,
-        Yes,
-        Connection,
-        Unknown,
-    ),
-    row(
-        names::FRAMING_ERROR,
-        M::ConnectionLost,
-        Yes,
-        Connection,
-        Unknown,
-    ),
-    row(
-        names::CONNECTION_REDIRECT,
-        M::ConnectionLost,
-        Yes,
-        Connection,
-        Unknown,
-    ),
+    row(names::CONNECTION_FORCED, M::ConnectionLost, Yes, Connection, Unknown),
+    row(names::FRAMING_ERROR, M::ConnectionLost, Yes, Connection, Unknown),
+    row(names::CONNECTION_REDIRECT, M::ConnectionLost, Yes, Connection, Unknown),
     row(names::WINDOW_VIOLATION, M::SessionLost, Yes, Link, Unknown),
     row(names::ERRANT_LINK, M::SessionLost, Yes, Link, Unknown),
     row(names::HANDLE_IN_USE, M::SessionLost, Yes, Link, Unknown),
     row(names::UNATTACHED_HANDLE, M::SessionLost, Yes, Link, Unknown),
     row(names::DETACH_FORCED, M::LinkLost, Yes, Link, Unknown),
-    row(
-        names::TRANSFER_LIMIT_EXCEEDED,
-        M::LinkLost,
-        Yes,
-        Link,
-        Unknown,
-    ),
+    row(names::TRANSFER_LIMIT_EXCEEDED, M::LinkLost, Yes, Link, Unknown),
     row(names::LINK_REDIRECT, M::LinkLost, Yes, Link, Unknown),
     row(names::STOLEN, M::Stolen, No, Fatal, NotStored),
-    row(
-        names::MESSAGE_SIZE_EXCEEDED,
-        M::TooLarge,
-        No,
-        Fatal,
-        NotStored,
-    ),
-    row(
-        names::UNAUTHORIZED_ACCESS,
-        M::Unauthorized,
-        WithFreshToken,
-        Link,
-        NotStored,
-    ),
-    row(
-        names::AUTH_FAILED,
-        M::Unauthorized,
-        WithFreshToken,
-        Link,
-        NotStored,
-    ),
-    row(
-        names::RESOURCE_LIMIT_EXCEEDED,
-        M::QuotaExceeded,
-        AtMost(2),
-        Link,
-        NotStored,
-    ),
+    row(names::MESSAGE_SIZE_EXCEEDED, M::TooLarge, No, Fatal, NotStored),
+    row(names::UNAUTHORIZED_ACCESS, M::Unauthorized, WithFreshToken, Link, NotStored),
+    row(names::AUTH_FAILED, M::Unauthorized, WithFreshToken, Link, NotStored),
+    row(names::RESOURCE_LIMIT_EXCEEDED, M::QuotaExceeded, AtMost(2), Link, NotStored),
     row(names::NOT_FOUND, M::NotFound, No, Fatal, NotStored),
     row(names::RESOURCE_DELETED, M::NotFound, No, Fatal, NotStored),
     row(names::ENTITY_DISABLED, M::Disabled, No, Fatal, NotStored),
     row(names::PUBLISHER_REVOKED, M::Disabled, No, Fatal, NotStored),
     row(names::NOT_ALLOWED, M::NotAllowed, No, Fatal, NotStored),
     row(names::NOT_IMPLEMENTED, M::NotAllowed, No, Fatal, NotStored),
-    row(
-        names::INVALID_FIELD,
-        M::InvalidArgument,
-        No,
-        Fatal,
-        NotStored,
-    ),
-    row(
-        names::ARGUMENT_ERROR,
-        M::InvalidArgument,
-        No,
-        Fatal,
-        NotStored,
-    ),
-    row(
-        names::ARGUMENT_OUT_OF_RANGE,
-        M::InvalidArgument,
-        No,
-        Fatal,
-        NotStored,
-    ),
-    row(
-        names::MESSAGE_LOCK_LOST,
-        M::InvalidArgument,
-        No,
-        Fatal,
-        NotStored,
-    ),
-    row(
-        names::INVALID_OFFSET,
-        M::InvalidPosition,
-        No,
-        Fatal,
-        NotStored,
-    ),
-    Row {
-        condition: names::PARTITION_NOT_OWNED,
-        verdict: MOVED,
-    },
-    Row {
-        condition: names::STORE_LOCK_LOST,
-        verdict: MOVED,
-    },
-    row(
-        names::PRECONDITION_FAILED,
-        M::PreconditionFailed,
-        No,
-        Fatal,
-        NotStored,
-    ),
-    row(
-        names::RESOURCE_LOCKED,
-        M::PreconditionFailed,
-        No,
-        Fatal,
-        NotStored,
-    ),
-    row(
-        names::OUT_OF_ORDER_SEQUENCE,
-        M::OutOfOrder,
-        No,
-        Fatal,
-        NotStored,
-    ),
-    row(
-        names::PRODUCER_EPOCH_STOLEN,
-        M::Stolen,
-        No,
-        Fatal,
-        NotStored,
-    ),
-    row(
-        names::DECODE_ERROR,
-        M::Protocol,
-        AtMost(2),
-        Connection,
-        Unknown,
-    ),
-    row(
-        names::FRAME_SIZE_TOO_SMALL,
-        M::Protocol,
-        AtMost(2),
-        Connection,
-        Unknown,
-    ),
-    row(
-        names::ILLEGAL_STATE,
-        M::Protocol,
-        AtMost(2),
-        Connection,
-        Unknown,
-    ),
+    row(names::INVALID_FIELD, M::InvalidArgument, No, Fatal, NotStored),
+    row(names::ARGUMENT_ERROR, M::InvalidArgument, No, Fatal, NotStored),
+    row(names::ARGUMENT_OUT_OF_RANGE, M::InvalidArgument, No, Fatal, NotStored),
+    row(names::MESSAGE_LOCK_LOST, M::InvalidArgument, No, Fatal, NotStored),
+    row(names::INVALID_OFFSET, M::InvalidPosition, No, Fatal, NotStored),
+    Row { condition: names::PARTITION_NOT_OWNED, verdict: MOVED },
+    Row { condition: names::STORE_LOCK_LOST, verdict: MOVED },
+    row(names::PRECONDITION_FAILED, M::PreconditionFailed, No, Fatal, NotStored),
+    row(names::RESOURCE_LOCKED, M::PreconditionFailed, No, Fatal, NotStored),
+    row(names::OUT_OF_ORDER_SEQUENCE, M::OutOfOrder, No, Fatal, NotStored),
+    row(names::PRODUCER_EPOCH_STOLEN, M::Stolen, No, Fatal, NotStored),
+    row(names::DECODE_ERROR, M::Protocol, AtMost(2), Connection, Unknown),
+    row(names::FRAME_SIZE_TOO_SMALL, M::Protocol, AtMost(2), Connection, Unknown),
+    row(names::ILLEGAL_STATE, M::Protocol, AtMost(2), Connection, Unknown),
 ];
 
 /// The verdict on a condition that has no row.
@@ -225,11 +84,7 @@ pub(super) fn unknown(condition: &str) -> Verdict {
     if condition.starts_with(names::SESSION_PREFIX) {
         return verdict(M::SessionLost, Yes, Link, Unknown);
     }
-    let recovery = if condition.starts_with(names::SERVICE_PREFIX) {
-        Link
-    } else {
-        Connection
-    };
+    let recovery = if condition.starts_with(names::SERVICE_PREFIX) { Link } else { Connection };
     verdict(M::Unknown, AtMost(2), recovery, Unknown)
 }
 

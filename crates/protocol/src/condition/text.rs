@@ -73,28 +73,19 @@ pub(super) fn is_position(description: &str) -> bool {
 
 /// Whether the peer merely cleared away something nobody used.
 pub(super) fn is_idle(description: &str) -> bool {
-    [
-        "idletimerexpired",
-        "idle link tracker",
-        "inactive for more than",
-        "any active links",
-    ]
-    .iter()
-    .any(|text| find(description, text).is_some())
+    ["idletimerexpired", "idle link tracker", "inactive for more than", "any active links"]
+        .iter()
+        .any(|text| find(description, text).is_some())
 }
 
 /// Where `needle`, in lower case, first stands in `text`, whatever the letter case there.
 fn find(text: &str, needle: &str) -> Option<usize> {
     let (text, needle) = (text.as_bytes(), needle.as_bytes());
-    text.windows(needle.len())
-        .position(|window| window.eq_ignore_ascii_case(needle))
+    text.windows(needle.len()).position(|window| window.eq_ignore_ascii_case(needle))
 }
 
 /// The decimal number a text starts with, and what follows it.
 fn number(text: &str) -> (Option<i64>, &str) {
-    let end = text
-        .bytes()
-        .position(|b| !b.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
     (text[..end].parse().ok(), &text[end..])
 }
