@@ -32,20 +32,13 @@ pub struct ConnectionOptions {
 impl ConnectionOptions {
     /// Options with SASL `ANONYMOUS`, as Event Hubs wants it before put-token.
     pub fn new(container_id: impl Into<String>) -> Self {
-        let engine = Options {
-            sasl: Sasl::Anonymous,
-            ..Options::dialler(container_id)
-        };
+        let engine = Options { sasl: Sasl::Anonymous, ..Options::dialler(container_id) };
         Self::with_engine(engine)
     }
 
     /// Options around those of an engine.
     pub fn with_engine(engine: Options) -> Self {
-        Self {
-            engine,
-            connect_timeout: Duration::from_secs(20),
-            drive: DriveOptions::default(),
-        }
+        Self { engine, connect_timeout: Duration::from_secs(20), drive: DriveOptions::default() }
     }
 }
 
@@ -84,9 +77,7 @@ impl AcceptOptions {
 
 impl std::fmt::Debug for AcceptOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AcceptOptions")
-            .field("engine", &self.engine)
-            .finish_non_exhaustive()
+        f.debug_struct("AcceptOptions").field("engine", &self.engine).finish_non_exhaustive()
     }
 }
 
@@ -118,12 +109,7 @@ pub struct Connection {
 
 impl Connection {
     pub(crate) fn new(handle: Handle, remote_open: Box<Open>) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                handle,
-                remote_open,
-            }),
-        }
+        Self { shared: Arc::new(Shared { handle, remote_open }) }
     }
 
     /// Dials `endpoint` and opens.
@@ -155,11 +141,7 @@ impl Connection {
         stream: S,
         options: ConnectionOptions,
     ) -> Result<Self, Error> {
-        let entity = options
-            .engine
-            .hostname
-            .clone()
-            .unwrap_or_else(|| "the peer".to_owned());
+        let entity = options.engine.hostname.clone().unwrap_or_else(|| "the peer".to_owned());
         Self::open(stream, entity, options.engine, options.drive, None).await
     }
 
@@ -177,19 +159,10 @@ impl Connection {
         options: AcceptOptions,
     ) -> Result<(Self, Incoming), Error> {
         let (sender, receiver) = mpsc::channel(INCOMING_MAX);
-        let acceptor = Acceptor {
-            incoming: sender,
-            authenticate: options.authenticate,
-        };
+        let acceptor = Acceptor { incoming: sender, authenticate: options.authenticate };
         let entity = "the dialler".to_owned();
-        let connection = Self::open(
-            stream,
-            entity,
-            options.engine,
-            options.drive,
-            Some(acceptor),
-        )
-        .await?;
+        let connection =
+            Self::open(stream, entity, options.engine, options.drive, Some(acceptor)).await?;
         let incoming = Incoming::new(receiver, connection.clone());
         Ok((connection, incoming))
     }
@@ -204,21 +177,13 @@ impl Connection {
         let (opening, opened) = oneshot::channel();
         let (closed_sender, closed) = watch::channel(None);
         let inbox = Arc::new(Inbox::default());
-        let handle = Handle {
-            inbox,
-            entity: entity.clone(),
-            closed,
-        };
+        let handle = Handle { inbox, entity: entity.clone(), closed };
         let owner = Owner::new(handle, opening, closed_sender, acceptor);
         let engine = engine::Connection::new(options, clock::now());
         tokio::spawn(drive(stream, engine, owner, drive_options));
         match opened.await {
             Ok(result) => result,
-            Err(_) => Err(Error::new(
-                Operation::Open,
-                entity,
-                ErrorKind::Closed(CloseReason::Eof),
-            )),
+            Err(_) => Err(Error::new(Operation::Open, entity, ErrorKind::Closed(CloseReason::Eof))),
         }
     }
 
@@ -240,10 +205,7 @@ impl Connection {
         let (reply, answer) = oneshot::channel();
         self.command(Command::Begin(options, reply), Operation::Attach)?;
         let id = answer.await.map_err(|_| self.gone(Operation::Attach))??;
-        Ok(Session {
-            id,
-            connection: self.clone(),
-        })
+        Ok(Session { id, connection: self.clone() })
     }
 
     /// Attaches a sender on a session of its own.
@@ -279,11 +241,7 @@ impl Connection {
     ) -> Result<Sender, Error> {
         let (reply, answer) = oneshot::channel();
         let options = LinkOptions::Sender(options);
-        let request = Box::new(AttachRequest {
-            session,
-            options,
-            reply,
-        });
+        let request = Box::new(AttachRequest { session, options, reply });
         self.command(Command::Attach(request), Operation::Attach)?;
         match answer.await.map_err(|_| self.gone(Operation::Attach))?? {
             Attached::Sender(link, remote) => Ok(Sender::new(link, remote, self.clone())),
@@ -297,11 +255,8 @@ impl Connection {
         options: ReceiverOptions,
     ) -> Result<Receiver, Error> {
         let (reply, answer) = oneshot::channel();
-        let request = AttachRequest {
-            session,
-            options: LinkOptions::Receiver(options.clone()),
-            reply,
-        };
+        let request =
+            AttachRequest { session, options: LinkOptions::Receiver(options.clone()), reply };
         self.command(Command::Attach(Box::new(request)), Operation::Attach)?;
         match answer.await.map_err(|_| self.gone(Operation::Attach))?? {
             Attached::Receiver(link, remote) => {
@@ -312,11 +267,7 @@ impl Connection {
     }
 
     fn command(&self, command: Command, operation: Operation) -> Result<(), Error> {
-        self.shared
-            .handle
-            .inbox
-            .command(command)
-            .map_err(|_| self.gone(operation))
+        self.shared.handle.inbox.command(command).map_err(|_| self.gone(operation))
     }
 
     pub(crate) fn gone(&self, operation: Operation) -> Error {
@@ -347,13 +298,18 @@ impl Connection {
         }
     }
 
+    /// Asks for a close without waiting for it; what [`close`](Self::close) does first.
+    pub fn start_close(&self, error: Option<AmqpError>) {
+        let _ = self.shared.handle.inbox.command(Command::Close(error));
+    }
+
     /// Closes, with or without an error, and waits until the connection is over: at the latest when
     /// `engine.close_timeout` (default 5 s) has passed without an answer. Links end with it. May be
     /// called any number of times.
     ///
     /// Cancel safe: the close goes on.
     pub async fn close(&self, error: Option<AmqpError>) -> CloseReason {
-        let _ = self.shared.handle.inbox.command(Command::Close(error));
+        self.start_close(error);
         self.closed().await
     }
 }
@@ -389,9 +345,7 @@ impl Session {
     ///
     /// As [`Connection::sender`].
     pub async fn receiver(&self, options: ReceiverOptions) -> Result<Receiver, Error> {
-        self.connection
-            .attach_receiver(Some(self.id), options)
-            .await
+        self.connection.attach_receiver(Some(self.id), options).await
     }
 }
 

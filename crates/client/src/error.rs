@@ -1,0 +1,386 @@
+//! The error of this crate and its kinds.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use eventhubs_amqp::codec::AmqpError;
+use eventhubs_amqp::engine::CloseReason;
+use eventhubs_amqp::net::{self, LinkClosed, SendFailure};
+use eventhubs_protocol::condition::{self, End, Meaning, Outcome, Place, Retry, Verdict};
+use eventhubs_protocol::rpc::AnswerError;
+
+/// What was being done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Reading a connection string, an option or an argument.
+    Configure,
+    /// Connecting to the namespace.
+    Connect,
+    /// Getting a token and putting it.
+    Authorize,
+    /// Attaching a sender.
+    AttachProducer,
+    /// Attaching a receiver.
+    AttachConsumer,
+    /// Sending an event or a batch.
+    Send,
+    /// Receiving events.
+    Receive,
+    /// Asking for runtime information.
+    RuntimeInformation,
+    /// The handler of a listener.
+    Handle,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Configure => "configuring",
+            Self::Connect => "connecting to",
+            Self::Authorize => "authorizing for",
+            Self::AttachProducer => "attaching a sender to",
+            Self::AttachConsumer => "attaching a receiver to",
+            Self::Send => "sending to",
+            Self::Receive => "receiving from",
+            Self::RuntimeInformation => "reading runtime information of",
+            Self::Handle => "handling an event of",
+        })
+    }
+}
+
+/// What an [`Error`] means, and so what to do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An argument, option or connection string is wrong; nothing was sent. Correct it.
+    InvalidInput,
+    /// The event or batch can never fit the link. Make it smaller.
+    TooLarge {
+        /// Its size in bytes.
+        size: usize,
+        /// What the link takes, in bytes.
+        limit: u64,
+    },
+    /// No token, an expired one, a wrong key, or a missing right.
+    Unauthorized,
+    /// The hub, consumer group or partition does not exist.
+    NotFound,
+    /// The service throttles; try again later.
+    ServerBusy,
+    /// A quota is used up, as with more than five receivers on one partition.
+    QuotaExceeded,
+    /// Another receiver took the partition over.
+    Stolen,
+    /// The start position does not exist.
+    InvalidPosition,
+    /// The service refused; nothing was stored.
+    Rejected,
+    /// Nobody answered in time.
+    Timeout,
+    /// The connection or the link was lost.
+    Disconnected,
+    /// An event could not be decoded; the ones after it are not affected.
+    Undecodable,
+    /// The handler of a listener failed.
+    Handler,
+    /// The hub was closed by this program.
+    Closed,
+    /// One end broke the protocol, or said something this library does not know.
+    Protocol,
+}
+
+/// What went wrong: a kind, what was being done, to which entity, and the cause.
+#[derive(Clone)]
+pub struct Error {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    kind: ErrorKind,
+    operation: Operation,
+    entity: String,
+    detail: String,
+    retryable: bool,
+    may_have_been_sent: bool,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    pub(crate) fn new(
+        kind: ErrorKind,
+        operation: Operation,
+        entity: impl Into<String>,
+        detail: impl Into<String>,
+    ) -> Self {
+        let (entity, detail) = (entity.into(), detail.into());
+        let retryable = matches!(
+            kind,
+            ErrorKind::ServerBusy | ErrorKind::Timeout | ErrorKind::Disconnected
+        );
+        let inner = Inner {
+            kind,
+            operation,
+            entity,
+            detail,
+            retryable,
+            may_have_been_sent: false,
+            source: None,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Changes an error that nobody else holds yet.
+    fn map(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            change(inner);
+        }
+        self
+    }
+
+    pub(crate) fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.map(|inner| inner.source = Some(source.into()))
+    }
+
+    pub(crate) fn of_verdict(verdict: Verdict, operation: Operation, entity: &str, detail: String) -> Self {
+        let sent = operation == Operation::Send && verdict.outcome == Outcome::Unknown;
+        Self::new(kind_of(verdict.meaning), operation, entity, detail).map(|inner| {
+            inner.retryable = verdict.retry != Retry::No;
+            inner.may_have_been_sent = sent;
+        })
+    }
+
+    /// What the peer said of a delivery, a link, a session or the connection.
+    pub(crate) fn of_peer(
+        error: &AmqpError,
+        place: Place,
+        operation: Operation,
+        entity: &str,
+    ) -> Self {
+        let description = error.description.as_deref().unwrap_or_default();
+        let end = match operation {
+            Operation::Receive | Operation::AttachConsumer => End::Receiver,
+            _ => End::Sender,
+        };
+        let verdict = condition::classify(error.condition.as_str(), description, place, end);
+        Self::of_verdict(verdict, operation, entity, error.to_string())
+    }
+
+    pub(crate) fn of_link(closed: &LinkClosed, operation: Operation, entity: &str) -> Self {
+        match closed {
+            LinkClosed::Remote(Some(error)) => {
+                Self::of_peer(error, Place::Detach, operation, entity)
+            }
+            LinkClosed::Connection(reason) => Self::of_close(reason, operation, entity),
+            LinkClosed::Local => Self::new(
+                ErrorKind::Closed,
+                operation,
+                entity,
+                "the link was closed by this program",
+            ),
+            LinkClosed::Violation(_) => {
+                Self::new(ErrorKind::Protocol, operation, entity, closed.to_string())
+            }
+            _ => Self::of_verdict(
+                condition::local::LINK_LOST,
+                operation,
+                entity,
+                closed.to_string(),
+            ),
+        }
+    }
+
+    pub(crate) fn of_close(reason: &CloseReason, operation: Operation, entity: &str) -> Self {
+        match reason {
+            CloseReason::Remote(Some(error)) => {
+                Self::of_peer(error, Place::Close, operation, entity)
+            }
+            CloseReason::Local => Self::closed(operation, entity),
+            CloseReason::ProtocolHeader(_) => Self::of_verdict(
+                condition::local::BAD_PROTOCOL_HEADER,
+                operation,
+                entity,
+                reason.to_string(),
+            ),
+            CloseReason::Sasl(_) => {
+                Self::new(ErrorKind::Unauthorized, operation, entity, reason.to_string())
+            }
+            CloseReason::OpenTimeout => {
+                Self::new(ErrorKind::Timeout, operation, entity, reason.to_string())
+            }
+            reason => Self::of_verdict(
+                condition::local::CONNECTION_LOST,
+                operation,
+                entity,
+                reason.to_string(),
+            ),
+        }
+    }
+
+    pub(crate) fn of_net(error: &net::Error, operation: Operation, entity: &str) -> Self {
+        match error.kind() {
+            net::ErrorKind::Detached(LinkClosed::Remote(Some(remote))) => {
+                Self::of_peer(remote, Place::Attach, operation, entity)
+            }
+            net::ErrorKind::Detached(closed) => Self::of_link(closed, operation, entity),
+            net::ErrorKind::Closed(reason) => Self::of_close(reason, operation, entity),
+            net::ErrorKind::Timeout(_) => {
+                Self::new(ErrorKind::Timeout, operation, entity, error.to_string())
+            }
+            net::ErrorKind::Tls(_) => Self::of_verdict(
+                condition::local::UNTRUSTED,
+                operation,
+                entity,
+                error.to_string(),
+            ),
+            _ => Self::new(ErrorKind::Disconnected, operation, entity, error.to_string()),
+        }
+        .with_source(error.clone())
+    }
+
+    pub(crate) fn of_send(failure: &SendFailure, entity: &str) -> Self {
+        let operation = Operation::Send;
+        let detail = failure.to_string();
+        let error = match failure {
+            SendFailure::TooLarge { size, limit } => {
+                return Self::too_large(*size, *limit, entity);
+            }
+            SendFailure::NotSent(closed) | SendFailure::Unknown(closed) => {
+                Self::of_link(closed, operation, entity)
+            }
+            SendFailure::NotSentInTime(_) => {
+                Self::of_verdict(condition::local::NO_CREDIT, operation, entity, detail)
+            }
+            _ => Self::of_verdict(condition::local::NO_OUTCOME, operation, entity, detail),
+        };
+        error.map(|inner| inner.may_have_been_sent = failure.may_have_been_sent())
+    }
+
+    pub(crate) fn too_large(size: usize, limit: u64, entity: &str) -> Self {
+        let detail = format!("it takes {size} bytes, the link takes {limit}");
+        Self::new(ErrorKind::TooLarge { size, limit }, Operation::Send, entity, detail)
+    }
+
+    pub(crate) fn of_answer(error: AnswerError, operation: Operation, entity: &str) -> Self {
+        match &error {
+            AnswerError::Refused(refusal) => {
+                let (condition, text) = (&refusal.condition, &refusal.description);
+                let verdict = condition::classify(condition, text, Place::Answer, End::Sender);
+                Self::of_verdict(verdict, operation, entity, error.to_string())
+            }
+            _ => Self::new(ErrorKind::Protocol, operation, entity, error.to_string()),
+        }
+        .with_source(error)
+    }
+
+    pub(crate) fn of_token(error: eventhubs_auth::Error, entity: &str) -> Self {
+        let retryable = error.is_retryable();
+        Self::new(ErrorKind::Unauthorized, Operation::Authorize, entity, error.to_string())
+            .map(|inner| inner.retryable = retryable)
+            .with_source(error)
+    }
+
+    pub(crate) fn closed(operation: Operation, entity: &str) -> Self {
+        Self::new(ErrorKind::Closed, operation, entity, "the hub was closed by this program")
+    }
+
+    pub(crate) fn invalid(
+        entity: &str,
+        source: impl StdError + Send + Sync + 'static,
+    ) -> Self {
+        let detail = source.to_string();
+        Self::new(ErrorKind::InvalidInput, Operation::Configure, entity, detail)
+            .with_source(source)
+    }
+
+    /// What it means.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.inner.kind
+    }
+
+    /// What was being done.
+    #[must_use]
+    pub fn operation(&self) -> Operation {
+        self.inner.operation
+    }
+
+    /// To which hub, partition, consumer group or host.
+    #[must_use]
+    pub fn entity(&self) -> &str {
+        &self.inner.entity
+    }
+
+    /// Whether the same call may succeed later without any change by the caller.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.inner.retryable
+    }
+
+    /// Whether the service may have stored the event or batch all the same: its outcome is unknown,
+    /// and sending it again may double it. False for everything that is known not to be stored.
+    #[must_use]
+    pub fn may_have_been_sent(&self) -> bool {
+        self.inner.may_have_been_sent
+    }
+}
+
+/// The caller's word for what the service means.
+fn kind_of(meaning: Meaning) -> ErrorKind {
+    match meaning {
+        Meaning::ServerBusy => ErrorKind::ServerBusy,
+        Meaning::Timeout | Meaning::NoCredit => ErrorKind::Timeout,
+        Meaning::ServiceFault
+        | Meaning::ConnectionLost
+        | Meaning::SessionLost
+        | Meaning::LinkLost
+        | Meaning::Moved => ErrorKind::Disconnected,
+        Meaning::Stolen => ErrorKind::Stolen,
+        // The service names no sizes that could be relied on; those this end knows come from
+        // `Error::too_large`.
+        Meaning::TooLarge => ErrorKind::TooLarge { size: 0, limit: 0 },
+        Meaning::Unauthorized | Meaning::Untrusted => ErrorKind::Unauthorized,
+        Meaning::QuotaExceeded => ErrorKind::QuotaExceeded,
+        Meaning::NotFound | Meaning::Disabled => ErrorKind::NotFound,
+        Meaning::InvalidPosition => ErrorKind::InvalidPosition,
+        Meaning::NotAllowed
+        | Meaning::InvalidArgument
+        | Meaning::PreconditionFailed
+        | Meaning::OutOfOrder
+        | Meaning::Released
+        | Meaning::Rejected => ErrorKind::Rejected,
+        _ => ErrorKind::Protocol,
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { operation, entity, detail, may_have_been_sent, .. } = &*self.inner;
+        write!(f, "{operation} {entity} failed: {detail}")?;
+        if *may_have_been_sent {
+            f.write_str(" (it may have been stored all the same)")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.inner.kind)
+            .field("operation", &self.inner.operation)
+            .field("entity", &self.inner.entity)
+            .field("detail", &self.inner.detail)
+            .field("retryable", &self.inner.retryable)
+            .field("may_have_been_sent", &self.inner.may_have_been_sent)
+            .finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.inner.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}

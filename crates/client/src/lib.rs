@@ -1,0 +1,68 @@
+//! Azure Event Hubs: one hub, to send to, to receive from, to inspect.
+//!
+//! Send one event, or many in a batch:
+//!
+//! ```no_run
+//! # async fn example(hub: eventhubs_client::Hub) -> Result<(), Box<dyn std::error::Error>> {
+//! use eventhubs_client::Destination;
+//!
+//! hub.send("hello, world!").await?;
+//!
+//! let mut batch = hub.create_batch(Destination::Any).await?;
+//! while batch.try_add("one of many").is_ok() {}
+//! hub.send_batch(batch).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Receive a partition as a stream:
+//!
+//! ```no_run
+//! # async fn example(hub: eventhubs_client::Hub) -> Result<(), Box<dyn std::error::Error>> {
+//! use eventhubs_client::{PartitionId, ReceiveOptions, StartPosition};
+//!
+//! let options = ReceiveOptions::default().with_start(StartPosition::latest());
+//! let mut events = hub.events(PartitionId::from(0), options).await?;
+//! while let Some(event) = events.next().await {
+//!     let event = event?;
+//!     println!("{} {:?}", event.sequence_number(), event.body());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Hub`] is a cheap handle on one connection, opened on first use. A send is `Ok` only when the
+//! service has accepted it; when nobody knows, [`Error::may_have_been_sent`] says so. Every call
+//! ends by a deadline of [`HubOptions`].
+
+mod batch;
+mod cell;
+mod error;
+mod hub;
+mod listener;
+mod live;
+mod options;
+mod producer;
+mod rpc;
+mod sending;
+mod stream;
+
+pub use self::batch::EventBatch;
+pub use self::error::{Error, ErrorKind, Operation};
+pub use self::hub::Hub;
+pub use self::listener::ListenerHandle;
+pub use self::options::{HubOptions, ReceiveOptions};
+pub use self::producer::{Destination, Producer};
+pub use self::sending::Sending;
+pub use self::stream::EventStream;
+pub use eventhubs_amqp::codec::{Map, Symbol, Value, message};
+pub use eventhubs_amqp::net::TlsOptions;
+pub use eventhubs_auth::{
+    ConnectionString, SasKey, SasSignature, SasTokenProvider, Secret, Token, TokenKind,
+    TokenProvider,
+};
+pub use eventhubs_protocol::{
+    ConsumerGroup, EventData, EventError, HubName, HubProperties, InvalidValue, IotHub,
+    LastEnqueued, Offset, OwnerLevel, PartitionId, PartitionKey, PartitionProperties,
+    ReceivedEvent, SequenceNumber, StartPosition, Timestamp, TryAddError,
+};

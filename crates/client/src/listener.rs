@@ -1,0 +1,122 @@
+//! Receiving with a handler, in a task of its own.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use eventhubs_protocol::{PartitionId, ReceivedEvent};
+use tokio::sync::watch;
+
+use crate::error::{Error, ErrorKind, Operation};
+use crate::stream::EventStream;
+
+/// What a handler may fail with.
+pub(crate) type HandlerError = Box<dyn std::error::Error + Send + Sync>;
+
+#[derive(Debug, Default)]
+struct State {
+    error: Mutex<Option<Error>>,
+}
+
+/// A receiver that runs in the background, from [`Hub::receive`](crate::Hub::receive).
+///
+/// Dropping the handle lets the receiver run on; [`close`](Self::close) ends it.
+#[derive(Clone, Debug)]
+pub struct ListenerHandle {
+    partition: PartitionId,
+    state: Arc<State>,
+    stop: Arc<watch::Sender<bool>>,
+    done: watch::Receiver<bool>,
+}
+
+impl ListenerHandle {
+    pub(crate) fn start<H, F>(stream: EventStream, handler: H) -> Self
+    where
+        H: FnMut(ReceivedEvent) -> F + Send + 'static,
+        F: Future<Output = Result<(), HandlerError>> + Send,
+    {
+        let (stop, stopped) = watch::channel(false);
+        let (finished, done) = watch::channel(false);
+        let state = Arc::new(State::default());
+        let partition = stream.partition();
+        let outcome = Arc::clone(&state);
+        tokio::spawn(async move {
+            // Told however the task ends, a panic of the handler included.
+            let _finished = Finished(finished);
+            if let Err(error) = listen(stream, handler, stopped).await {
+                *outcome.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            }
+        });
+        Self { partition, state, stop: Arc::new(stop), done }
+    }
+
+    /// The partition.
+    #[must_use]
+    pub fn partition(&self) -> PartitionId {
+        self.partition
+    }
+
+    /// Ends the receiver after the event that is being handled, and waits for that.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the receiver ends all the same.
+    pub async fn close(&self) {
+        self.stop.send_replace(true);
+        self.done().await;
+    }
+
+    /// Waits until the receiver has ended, for whatever reason.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn done(&self) {
+        let mut done = self.done.clone();
+        // An error means that the task is gone, which is what is waited for.
+        let _ = done.wait_for(|done| *done).await;
+    }
+
+    /// Why the receiver has ended; `None` while it runs and after [`close`](Self::close).
+    #[must_use]
+    pub fn err(&self) -> Option<Error> {
+        self.state.error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+struct Finished(watch::Sender<bool>);
+
+impl Drop for Finished {
+    fn drop(&mut self) {
+        self.0.send_replace(true);
+    }
+}
+
+async fn listen<H, F>(
+    mut stream: EventStream,
+    mut handler: H,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), Error>
+where
+    H: FnMut(ReceivedEvent) -> F + Send,
+    F: Future<Output = Result<(), HandlerError>> + Send,
+{
+    loop {
+        let event = tokio::select! {
+            biased;
+            _ = stopped.wait_for(|stopped| *stopped) => break,
+            event = stream.next() => event,
+        };
+        let Some(event) = event else { break };
+        let event = event?;
+        let number = event.sequence_number();
+        if let Err(cause) = handler(event).await {
+            let detail = format!("the handler failed on sequence number {number}: {cause}");
+            let entity = stream.entity().to_owned();
+            stream.close().await;
+            return Err(Error::new(ErrorKind::Handler, Operation::Handle, entity, detail)
+                .with_source(cause));
+        }
+    }
+    stream.close().await;
+    Ok(())
+}

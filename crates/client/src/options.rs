@@ -1,0 +1,145 @@
+//! Options of a hub and of a receiver.
+
+use std::time::Duration;
+
+use eventhubs_amqp::net::TlsOptions;
+use eventhubs_protocol::{ConsumerGroup, OwnerLevel, StartPosition};
+
+/// Options of a [`Hub`](crate::Hub).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct HubOptions {
+    /// Name of this client in the service's diagnostics. Default: `eventhubs-` and a random UUID.
+    pub identifier: Option<String>,
+    /// Time for name resolution, TCP and TLS together. Default 20 s.
+    pub connect_timeout: Duration,
+    /// Time for the AMQP and SASL handshake. Default 30 s.
+    pub open_timeout: Duration,
+    /// Time for a link to attach. Default 15 s.
+    pub attach_timeout: Duration,
+    /// Time for a send to get its outcome, from the moment it is queued. Default 30 s.
+    pub send_timeout: Duration,
+    /// Time for an answer to put-token and runtime information. Default 20 s.
+    pub request_timeout: Duration,
+    /// Time for the service to answer a close. Default 5 s.
+    pub close_timeout: Duration,
+    /// Silence after which the connection counts as lost, at twice this. Default 60 s.
+    pub idle_timeout: Duration,
+    /// Sends without an outcome, per link, above which [`Hub::send`](crate::Hub::send) waits.
+    /// Default 4 096.
+    pub pending_sends_max: usize,
+    /// Bytes of such sends, per link, above which it waits. Default 16 MiB.
+    pub pending_bytes_max: usize,
+    /// Whom to trust and who to be. Default: the platform's roots, no client certificate.
+    pub tls: TlsOptions,
+}
+
+impl Default for HubOptions {
+    fn default() -> Self {
+        Self {
+            identifier: None,
+            connect_timeout: Duration::from_secs(20),
+            open_timeout: Duration::from_secs(30),
+            attach_timeout: Duration::from_secs(15),
+            send_timeout: Duration::from_secs(30),
+            request_timeout: Duration::from_secs(20),
+            close_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(60),
+            pending_sends_max: 4096,
+            pending_bytes_max: 16 << 20,
+            tls: TlsOptions::default(),
+        }
+    }
+}
+
+impl HubOptions {
+    /// Names this client in the service's diagnostics.
+    #[must_use]
+    pub fn with_identifier(mut self, identifier: impl Into<String>) -> Self {
+        self.identifier = Some(identifier.into());
+        self
+    }
+
+    /// Changes the time for a send to get its outcome.
+    #[must_use]
+    pub fn with_send_timeout(mut self, timeout: Duration) -> Self {
+        self.send_timeout = timeout;
+        self
+    }
+
+    /// Changes whom to trust and who to be.
+    #[must_use]
+    pub fn with_tls(mut self, tls: TlsOptions) -> Self {
+        self.tls = tls;
+        self
+    }
+}
+
+/// Options of receiving from one partition.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ReceiveOptions {
+    /// The consumer group. Default `$Default`.
+    pub consumer_group: ConsumerGroup,
+    /// Where to begin. Default [`StartPosition::earliest`].
+    pub start: StartPosition,
+    /// Events that may wait here or be on their way. Default 300.
+    pub prefetch: u32,
+    /// Bytes that may wait here before the service is granted no more. Default 64 MiB.
+    pub prefetch_bytes: usize,
+    /// Makes this receiver the only one of its group: a receiver with a lower level, or without one,
+    /// is disconnected. Default `None`.
+    pub owner_level: Option<OwnerLevel>,
+    /// Asks for the partition's last position with each event. Default false.
+    pub track_last_enqueued: bool,
+}
+
+impl Default for ReceiveOptions {
+    fn default() -> Self {
+        Self {
+            consumer_group: ConsumerGroup::default(),
+            start: StartPosition::earliest(),
+            prefetch: 300,
+            prefetch_bytes: 64 << 20,
+            owner_level: None,
+            track_last_enqueued: false,
+        }
+    }
+}
+
+impl ReceiveOptions {
+    /// Begins elsewhere.
+    #[must_use]
+    pub fn with_start(mut self, start: StartPosition) -> Self {
+        self.start = start;
+        self
+    }
+
+    /// Reads as a member of another consumer group.
+    #[must_use]
+    pub fn with_consumer_group(mut self, group: ConsumerGroup) -> Self {
+        self.consumer_group = group;
+        self
+    }
+
+    /// Changes how many events may wait here or be on their way; 0 means 1.
+    #[must_use]
+    pub fn with_prefetch(mut self, events: u32) -> Self {
+        self.prefetch = events;
+        self
+    }
+
+    /// Makes this receiver the only one of its group.
+    #[must_use]
+    pub fn with_owner_level(mut self, level: OwnerLevel) -> Self {
+        self.owner_level = Some(level);
+        self
+    }
+
+    /// Asks for the partition's last position with each event.
+    #[must_use]
+    pub fn with_last_enqueued_tracking(mut self) -> Self {
+        self.track_last_enqueued = true;
+        self
+    }
+}

@@ -1,0 +1,280 @@
+//! Sending to one destination: a partition, a partition key, or wherever the service likes.
+
+use std::sync::Arc;
+
+use eventhubs_amqp::net::{Sender, SenderOptions};
+use eventhubs_protocol::{
+    Batch, Envelope, EventData, PartitionId, PartitionKey, address, link, names,
+};
+
+use crate::batch::EventBatch;
+use crate::cell::Cell;
+use crate::error::{Error, Operation};
+use crate::hub::Shared;
+use crate::sending::{Sending, check_size, mismatch};
+
+/// Where events go.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Destination {
+    /// Wherever the service likes: it spreads events over the partitions, and keeps those with the
+    /// same partition key together.
+    #[default]
+    Any,
+    /// One partition.
+    Partition(PartitionId),
+    /// The partition that the service assigns to a key; all events of the key go there.
+    Key(PartitionKey),
+}
+
+impl From<PartitionId> for Destination {
+    fn from(partition: PartitionId) -> Self {
+        Self::Partition(partition)
+    }
+}
+
+impl From<PartitionKey> for Destination {
+    fn from(key: PartitionKey) -> Self {
+        Self::Key(key)
+    }
+}
+
+/// An attached sending link and what it is called in errors.
+#[derive(Clone, Debug)]
+pub(crate) struct SendLink {
+    sender: Sender,
+    entity: Arc<str>,
+}
+
+impl SendLink {
+    pub(crate) fn entity(&self) -> &str {
+        &self.entity
+    }
+
+    pub(crate) fn max_message_size(&self) -> Option<u64> {
+        self.sender.max_message_size()
+    }
+
+    fn is_live(&self) -> bool {
+        self.sender.close_reason().is_none()
+    }
+}
+
+/// The sending links of a hub: one to the hub itself and one per partition, attached on first use.
+#[derive(Debug)]
+pub(crate) struct SendLinks {
+    partition: Option<PartitionId>,
+    link: Cell<SendLink>,
+}
+
+impl SendLinks {
+    pub(crate) fn new(partition: Option<PartitionId>) -> Self {
+        Self { partition, link: Cell::default() }
+    }
+
+    pub(crate) fn take(&self) -> Option<Sender> {
+        self.link.take().map(|link| link.sender)
+    }
+}
+
+/// Sends to one [`Destination`]. Clones share the link, and so do all producers of a hub with the
+/// same partition.
+#[derive(Clone, Debug)]
+pub struct Producer {
+    hub: Arc<Shared>,
+    links: Arc<SendLinks>,
+    key: Option<PartitionKey>,
+}
+
+impl Producer {
+    pub(crate) fn new(hub: Arc<Shared>, destination: Destination) -> Self {
+        let (partition, key) = match destination {
+            Destination::Any => (None, None),
+            Destination::Partition(partition) => (Some(partition), None),
+            Destination::Key(key) => (None, Some(key)),
+        };
+        let links = hub.send_links(partition);
+        Self { hub, links, key }
+    }
+
+    /// Sends one event and waits until the service has accepted it. Waits for room first when more
+    /// is pending than the options allow.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; [`Error::may_have_been_sent`] tells whether it may be stored all the same.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does not undo the send: an event that has not been written is withdrawn,
+    /// one that has been may be stored.
+    pub async fn send(&self, event: impl Into<EventData>) -> Result<(), Error> {
+        let link = self.link().await?;
+        link.sender.ready().await;
+        let payload = self.payload(event.into(), &link)?;
+        Sending::queued(link.sender.send(payload, names::MESSAGE_FORMAT), link).await
+    }
+
+    /// Queues one event at once and gives a future of its outcome, so that many can be on their way.
+    /// Events leave in the order of these calls.
+    ///
+    /// Nothing waits here. [`ready`](Self::ready) gives back-pressure; a queue sixteen times beyond
+    /// its bound fails the send. Until the link is attached (by [`ready`](Self::ready), or by any
+    /// send that has ended), the future has to be polled for the event to be queued.
+    pub fn enqueue(&self, event: impl Into<EventData>) -> Sending {
+        let event = event.into();
+        match self.links.link.get(SendLink::is_live) {
+            Some(link) => self.queue(event, link),
+            None => {
+                let this = self.clone();
+                Sending::attaching(async move {
+                    let link = this.link().await?;
+                    Ok(this.queue(event, link))
+                })
+            }
+        }
+    }
+
+    fn queue(&self, event: EventData, link: SendLink) -> Sending {
+        match self.payload(event, &link) {
+            Ok(payload) => {
+                Sending::queued(link.sender.send(payload, names::MESSAGE_FORMAT), link)
+            }
+            Err(error) => Sending::failed(error),
+        }
+    }
+
+    /// Attaches the link if need be and waits until fewer sends and bytes are pending than the
+    /// options allow.
+    ///
+    /// # Errors
+    ///
+    /// When the link cannot be attached.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn ready(&self) -> Result<(), Error> {
+        let link = self.link().await?;
+        link.sender.ready().await;
+        Ok(())
+    }
+
+    /// An empty batch for this destination, as large as the link takes.
+    ///
+    /// # Errors
+    ///
+    /// When the link cannot be attached, which is how its limit becomes known.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn create_batch(&self) -> Result<EventBatch, Error> {
+        let link = self.link().await?;
+        let limit = link.max_message_size().unwrap_or(u64::MAX);
+        Ok(EventBatch::new(Envelope::new(limit, self.key.clone()), self.links.partition))
+    }
+
+    /// Sends a batch and waits until the service has accepted it, all of it or nothing. An empty
+    /// one is sent at once, since there is nothing to send.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send); also when the batch was made for another destination.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    pub async fn send_batch(&self, batch: EventBatch) -> Result<(), Error> {
+        let link = self.link().await?;
+        link.sender.ready().await;
+        match self.finish(batch, &link)? {
+            Some(batch) => self.queue_batch(&batch, link).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Queues a batch at once and gives a future of its outcome; see [`enqueue`](Self::enqueue).
+    pub fn enqueue_batch(&self, batch: EventBatch) -> Sending {
+        let this = self.clone();
+        match self.links.link.get(SendLink::is_live) {
+            Some(link) => match self.finish(batch, &link) {
+                Ok(Some(batch)) => self.queue_batch(&batch, link),
+                Ok(None) => Sending::failed(mismatch(link.entity(), "the batch is empty")),
+                Err(error) => Sending::failed(error),
+            },
+            None => Sending::attaching(async move {
+                let link = this.link().await?;
+                match this.finish(batch, &link)? {
+                    Some(batch) => Ok(this.queue_batch(&batch, link)),
+                    None => Err(mismatch(link.entity(), "the batch is empty")),
+                }
+            }),
+        }
+    }
+
+    fn queue_batch(&self, batch: &Batch, link: SendLink) -> Sending {
+        let sending = link.sender.send(batch.payload().clone(), batch.message_format());
+        Sending::queued(sending, link)
+    }
+
+    /// The finished batch, if it fits this destination and link.
+    fn finish(&self, batch: EventBatch, link: &SendLink) -> Result<Option<Batch>, Error> {
+        if batch.partition() != self.links.partition || batch.partition_key() != self.key.as_ref() {
+            let detail = "the batch was made for another partition or key";
+            return Err(mismatch(link.entity(), detail));
+        }
+        let Some(batch) = batch.finish() else { return Ok(None) };
+        // The link may have been attached again since, with another limit.
+        check_size(batch.payload().len(), link)?;
+        Ok(Some(batch))
+    }
+
+    /// The event as a message that fits the link.
+    fn payload(&self, event: EventData, link: &SendLink) -> Result<bytes::Bytes, Error> {
+        let event = match (&self.key, event.partition_key()) {
+            (Some(key), None) => event.with_partition_key(key.clone()),
+            (Some(key), Some(other)) if key != other => {
+                let detail = "the event has a partition key that is not the producer's";
+                return Err(mismatch(link.entity(), detail));
+            }
+            (None, Some(_)) if self.links.partition.is_some() => {
+                let detail = "an event with a partition key cannot go to a chosen partition";
+                return Err(mismatch(link.entity(), detail));
+            }
+            _ => event,
+        };
+        check_size(event.encoded_len(), link)?;
+        Ok(event.to_payload())
+    }
+
+    async fn link(&self) -> Result<SendLink, Error> {
+        if let Some(link) = self.links.link.get(SendLink::is_live) {
+            return Ok(link);
+        }
+        self.links.link.get_or_make(SendLink::is_live, || self.attach()).await
+    }
+
+    async fn attach(&self) -> Result<SendLink, Error> {
+        let target = self.hub.target();
+        let entity = address::producer(&target.hub, self.links.partition);
+        let live = self.hub.live(Operation::AttachProducer).await?;
+        let options = &target.options;
+        let terms = link::producer(&entity, &target.identifier, options.send_timeout);
+        let sender = live
+            .connection
+            .sender(SenderOptions {
+                target: terms.target,
+                source: terms.source,
+                properties: terms.properties,
+                desired_capabilities: terms.desired_capabilities,
+                attach_timeout: options.attach_timeout,
+                send_timeout: options.send_timeout,
+                pending_max: options.pending_sends_max,
+                pending_bytes_max: options.pending_bytes_max,
+                ..SenderOptions::default()
+            })
+            .await
+            .map_err(|error| Error::of_net(&error, Operation::AttachProducer, &entity))?;
+        Ok(SendLink { sender, entity: entity.into() })
+    }
+}

@@ -1,0 +1,132 @@
+//! The outcome of a send.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use eventhubs_amqp::codec::DeliveryState;
+use eventhubs_amqp::net;
+use eventhubs_protocol::condition::{self, Place};
+
+use crate::error::{Error, ErrorKind, Operation};
+use crate::producer::SendLink;
+
+/// What a delivery ended with, as a result of its sender.
+///
+/// Only `accepted` is success: a released or modified delivery was let go of without being stored.
+fn result(
+    outcome: Result<DeliveryState, net::SendFailure>,
+    entity: &str,
+) -> Result<(), Error> {
+    let operation = Operation::Send;
+    match outcome {
+        Ok(DeliveryState::Accepted) => Ok(()),
+        Ok(DeliveryState::Rejected(Some(error))) => {
+            Err(Error::of_peer(&error, Place::Delivery, operation, entity))
+        }
+        Ok(state) => {
+            let verdict = match state {
+                DeliveryState::Rejected(_) => condition::local::REJECTED,
+                _ => condition::local::RELEASED,
+            };
+            let detail = format!("the service answered {state:?}; nothing was stored");
+            Err(Error::of_verdict(verdict, operation, entity, detail))
+        }
+        Err(failure) => Err(Error::of_send(&failure, entity)),
+    }
+}
+
+enum Step {
+    /// Queued on a link.
+    Queued { sending: net::Sending, link: SendLink },
+    /// The link has to be attached first.
+    Attaching(Pin<Box<dyn Future<Output = Result<Step, Error>> + Send>>),
+    Failed(Error),
+    Finished,
+}
+
+/// The outcome of one send, from [`Producer::enqueue`](crate::Producer::enqueue).
+///
+/// It is `Ok` only when the service has accepted the event.
+///
+/// # Cancel safety
+///
+/// Dropping it does not undo the send: an event that has not been written is withdrawn, one that
+/// has been may be stored.
+#[must_use = "a send that is not awaited may be withdrawn, and its failure goes unseen"]
+pub struct Sending {
+    step: Step,
+}
+
+impl Sending {
+    pub(crate) fn queued(sending: net::Sending, link: SendLink) -> Self {
+        Self { step: Step::Queued { sending, link } }
+    }
+
+    pub(crate) fn failed(error: Error) -> Self {
+        Self { step: Step::Failed(error) }
+    }
+
+    pub(crate) fn attaching(
+        attach: impl Future<Output = Result<Self, Error>> + Send + 'static,
+    ) -> Self {
+        let step = async move { attach.await.map(|sending| sending.step) };
+        Self { step: Step::Attaching(Box::pin(step)) }
+    }
+}
+
+impl std::fmt::Debug for Sending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match &self.step {
+            Step::Queued { .. } => "Sending(queued)",
+            Step::Attaching(_) => "Sending(attaching)",
+            Step::Failed(_) => "Sending(failed)",
+            Step::Finished => "Sending(finished)",
+        })
+    }
+}
+
+impl Future for Sending {
+    type Output = Result<(), Error>;
+
+    /// # Panics
+    ///
+    /// When it is polled again after it was ready.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        loop {
+            match &mut self.step {
+                Step::Queued { sending, link } => {
+                    let outcome = ready!(Pin::new(sending).poll(cx));
+                    let result = result(outcome, link.entity());
+                    self.step = Step::Finished;
+                    return Poll::Ready(result);
+                }
+                Step::Attaching(attach) => {
+                    self.step = match ready!(attach.as_mut().poll(cx)) {
+                        Ok(step) => step,
+                        Err(error) => Step::Failed(error),
+                    };
+                }
+                Step::Failed(error) => {
+                    let error = error.clone();
+                    self.step = Step::Finished;
+                    return Poll::Ready(Err(error));
+                }
+                Step::Finished => panic!("a send was polled after it was ready"),
+            }
+        }
+    }
+}
+
+/// An error for something that never fits, before anything is queued.
+pub(crate) fn check_size(size: usize, link: &SendLink) -> Result<(), Error> {
+    match link.max_message_size() {
+        Some(limit) if size as u64 > limit => Err(Error::too_large(size, limit, link.entity())),
+        _ => Ok(()),
+    }
+}
+
+/// An event that has no destination of its own where one is needed.
+pub(crate) fn mismatch(entity: &str, detail: &str) -> Error {
+    Error::new(ErrorKind::InvalidInput, Operation::Send, entity, detail)
+}
