@@ -133,7 +133,7 @@ fn announce(emulator: &Emulator) -> io::Result<()> {
 
 /// Returns when standard input is a pipe or socket and reaches its end; never otherwise.
 async fn parent_ended() {
-    if !stdin_is_connected() {
+    if !is_connected(&io::stdin()) {
         return std::future::pending().await;
     }
     let (ended, wait) = oneshot::channel();
@@ -147,25 +147,48 @@ async fn parent_ended() {
     let _ = wait.await;
 }
 
-/// Whether another process holds the other end of standard input.
+/// Whether another process can hold the other end of `stream`.
 #[cfg(unix)]
-fn stdin_is_connected() -> bool {
-    use std::os::fd::AsFd;
+fn is_connected(stream: &impl std::os::fd::AsFd) -> bool {
     use std::os::unix::fs::FileTypeExt;
 
-    let Ok(stdin) = io::stdin().as_fd().try_clone_to_owned() else {
-        return false;
-    };
-    let Ok(metadata) = std::fs::File::from(stdin).metadata() else {
-        return false;
-    };
+    let Ok(copy) = stream.as_fd().try_clone_to_owned() else { return false };
+    let Ok(metadata) = std::fs::File::from(copy).metadata() else { return false };
     metadata.file_type().is_fifo() || metadata.file_type().is_socket()
 }
 
-/// Whether another process holds the other end of standard input.
+/// Whether another process can hold the other end of `stream`.
 #[cfg(not(unix))]
-fn stdin_is_connected() -> bool {
-    use std::io::IsTerminal;
+fn is_connected(stream: &impl io::IsTerminal) -> bool {
+    !stream.is_terminal()
+}
 
-    !io::stdin().is_terminal()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn only_pipes_and_sockets_have_another_end() {
+        let null = std::fs::File::open("/dev/null").unwrap();
+        assert!(!is_connected(&null), "started with nohup or by a service manager");
+        let file = std::fs::File::open(env!("CARGO_MANIFEST_PATH")).unwrap();
+        assert!(!is_connected(&file));
+        let (pipe, _writer) = io::pipe().unwrap();
+        assert!(is_connected(&pipe), "started by a parent that keeps the other end");
+        let (socket, _peer) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert!(is_connected(&socket), "node gives its children sockets");
+    }
+
+    #[test]
+    fn arguments_are_read() {
+        use clap::CommandFactory;
+
+        Arguments::command().debug_assert();
+        assert_eq!(parse_hub("a:b:3"), Ok(HubConfig::new("a:b", 3)), "checked later, by name");
+        assert!(parse_hub("a").is_err() && parse_hub("a:x").is_err());
+        let key = parse_key("name:k:ey=").unwrap();
+        assert_eq!((key.name.as_str(), key.key.as_str()), ("name", "k:ey="));
+        assert!(!format!("{key:?}").contains("k:ey"));
+    }
 }

@@ -282,7 +282,10 @@ mod tests {
                 prop_assert!(section.end <= bytes.len());
             }
             if let Ok(pairs) = Pairs::parse(&bytes) {
-                let _ = pairs.map(|pair| (text(pair.key), pair.both.len())).count();
+                for pair in pairs {
+                    let _ = text(pair.key);
+                    prop_assert_eq!(pair.both.len(), pair.key.len() + pair.value.len());
+                }
             }
         }
     }

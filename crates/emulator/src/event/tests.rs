@@ -27,8 +27,10 @@ fn parse(parts: &[&[u8]], format: u32) -> Result<Publication, PublicationError> 
     Publication::parse(&Bytes::from(parts.concat()), format)
 }
 
-/// The stored form as kind and annotation pairs, in order.
-fn stored(event: &Incoming) -> (Vec<u8>, usize, Vec<(String, Vec<u8>)>) {
+type Annotations = Vec<(String, Vec<u8>)>;
+
+/// The stored form, the length of its header, and its annotations in order.
+fn stored(event: &Incoming) -> (Vec<u8>, usize, Annotations) {
     let mut out = BytesMut::new();
     let header = event.write(STAMP, &mut out);
     assert!(out.len() <= event.written_len());
