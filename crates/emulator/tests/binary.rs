@@ -18,19 +18,20 @@ fn start(arguments: &[&str]) -> Started {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let ready = lines.next().unwrap().unwrap();
-    let connection_string = lines.next().unwrap().unwrap();
+        .expect("the binary was built");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let mut line = || lines.next().expect("a line").expect("text");
+    let ready = line();
+    let connection_string = line();
     Started { child, ready, connection_string }
 }
 
 /// Asks for SASL and reads the header that answers.
 fn greet(address: &str) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.write_all(b"AMQP\x03\x01\x00\x00").unwrap();
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.write_all(b"AMQP\x03\x01\x00\x00").expect("it reads");
     let mut header = [0; 8];
-    stream.read_exact(&mut header).unwrap();
+    stream.read_exact(&mut header).expect("it answers");
     assert_eq!(&header, b"AMQP\x03\x01\x00\x00");
 }
 
