@@ -1,0 +1,43 @@
+//! Where the examples find a hub: the one the environment names, or an emulator.
+
+use std::error::Error;
+
+use eventhubs_client::Hub;
+use eventhubs_emulator::{Config, DEFAULT_HUB, DEFAULT_KEY, DEFAULT_KEY_NAME, Emulator};
+
+/// A hub, and the emulator behind it if this process runs one.
+pub(crate) struct Connected {
+    pub(crate) hub: Hub,
+    pub(crate) emulator: Option<Emulator>,
+}
+
+impl Connected {
+    /// Closes the hub, then the emulator.
+    pub(crate) async fn close(self) {
+        self.hub.close().await;
+        if let Some(emulator) = self.emulator {
+            emulator.shutdown().await;
+        }
+    }
+}
+
+/// The hub of `EVENTHUB_CONNECTION_STRING` (with `EVENTHUB_NAME` when it has no `EntityPath`), or
+/// else one of an emulator at `address`: a new one, or the one that another terminal has started
+/// there. Port 0 is any free port.
+pub(crate) async fn connect(address: &str) -> Result<Connected, Box<dyn Error>> {
+    if std::env::var_os("EVENTHUB_CONNECTION_STRING").is_some() {
+        return Ok(Connected { hub: Hub::from_environment()?, emulator: None });
+    }
+    let config = Config::default().with_listen([address.parse()?]);
+    let (text, emulator) = match Emulator::start(config).await {
+        Ok(emulator) => (emulator.connection_string(), Some(emulator)),
+        Err(_) => {
+            let text = format!(
+                "Endpoint=sb://{address};SharedAccessKeyName={DEFAULT_KEY_NAME};\
+                 SharedAccessKey={DEFAULT_KEY};UseDevelopmentEmulator=true"
+            );
+            (text, None)
+        }
+    };
+    Ok(Connected { hub: Hub::from_connection_string_for(&text, DEFAULT_HUB)?, emulator })
+}
