@@ -55,10 +55,7 @@ impl DeliveryState {
     pub fn encode(&self, fields: FieldList, out: &mut BytesMut) {
         let list = |out, descriptor| ListWriter::composite(out, descriptor, fields);
         match self {
-            Self::Received {
-                section_number,
-                section_offset,
-            } => {
+            Self::Received { section_number, section_offset } => {
                 let mut list = list(out, descriptor::RECEIVED);
                 list.uint(*section_number);
                 list.field(|out| write::put_ulong(out, *section_offset));
@@ -72,11 +69,7 @@ impl DeliveryState {
                 list.optional(error.as_ref(), |out, error| error.encode(fields, out));
                 list.finish();
             }
-            Self::Modified {
-                delivery_failed,
-                undeliverable_here,
-                message_annotations,
-            } => {
+            Self::Modified { delivery_failed, undeliverable_here, message_annotations } => {
                 let mut list = list(out, descriptor::MODIFIED);
                 list.flag(*delivery_failed);
                 list.flag(*undeliverable_here);
@@ -107,16 +100,11 @@ impl DeliveryState {
                 let number = fields.uint("received.section-number")?;
                 let section_number = fields.required(number)?;
                 let offset = fields.ulong("received.section-offset")?;
-                Ok(Self::Received {
-                    section_number,
-                    section_offset: fields.required(offset)?,
-                })
+                Ok(Self::Received { section_number, section_offset: fields.required(offset)? })
             })?,
             Ok(descriptor::ACCEPTED) => known.fields(depth, |_| Ok(Self::Accepted))?,
             Ok(descriptor::REJECTED) => known.fields(depth, |fields| {
-                Ok(Self::Rejected(
-                    fields.nested("rejected.error", AmqpError::read)?,
-                ))
+                Ok(Self::Rejected(fields.nested("rejected.error", AmqpError::read)?))
             })?,
             Ok(descriptor::RELEASED) => known.fields(depth, |_| Ok(Self::Released))?,
             Ok(descriptor::MODIFIED) => known.fields(depth, |fields| {

@@ -68,10 +68,6 @@ impl DecodeError {
     #[cold]
     #[inline(never)]
     pub(crate) fn new(kind: DecodeErrorKind, field: &'static str, offset: usize) -> Self {
-        Self {
-            kind,
-            field,
-            offset,
-        }
+        Self { kind, field, offset }
     }
 }

@@ -93,12 +93,7 @@ impl Header {
             1 => Kind::Sasl,
             unknown => return Err(FrameError::UnknownKind(unknown)),
         };
-        Ok(Some(Self {
-            size,
-            doff,
-            kind,
-            channel: u16::from_be_bytes([e, f]),
-        }))
+        Ok(Some(Self { size, doff, kind, channel: u16::from_be_bytes([e, f]) }))
     }
 
     /// Checks the size against the largest frame that is taken.
@@ -111,10 +106,7 @@ impl Header {
         if self.size <= limit {
             Ok(())
         } else {
-            Err(FrameError::TooLarge {
-                size: self.size,
-                limit,
-            })
+            Err(FrameError::TooLarge { size: self.size, limit })
         }
     }
 
@@ -179,12 +171,7 @@ impl ProtocolHeader {
     pub const SASL: Self = Self::version_1(3);
 
     const fn version_1(id: u8) -> Self {
-        Self {
-            id,
-            major: 1,
-            minor: 0,
-            revision: 0,
-        }
+        Self { id, major: 1, minor: 0, revision: 0 }
     }
 
     /// Reads the header `buf` begins with; `None` when it is not yet there in whole.
@@ -196,28 +183,17 @@ impl ProtocolHeader {
         if buf.iter().zip(b"AMQP").any(|(is, must)| is != must) {
             return Err(FrameError::NotAmqp);
         }
-        Ok(buf
-            .first_chunk()
-            .map(|&[_, _, _, _, id, major, minor, revision]| Self {
-                id,
-                major,
-                minor,
-                revision,
-            }))
+        Ok(buf.first_chunk().map(|&[_, _, _, _, id, major, minor, revision]| Self {
+            id,
+            major,
+            minor,
+            revision,
+        }))
     }
 
     /// The header as it is sent.
     #[must_use]
     pub const fn encode(&self) -> [u8; PROTOCOL_HEADER_LEN] {
-        [
-            b'A',
-            b'M',
-            b'Q',
-            b'P',
-            self.id,
-            self.major,
-            self.minor,
-            self.revision,
-        ]
+        [b'A', b'M', b'Q', b'P', self.id, self.major, self.minor, self.revision]
     }
 }

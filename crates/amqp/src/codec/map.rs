@@ -51,10 +51,7 @@ impl Map {
     /// The value of the first entry whose key is the string or symbol `key`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.0
-            .iter()
-            .find(|(k, _)| k.as_str() == Some(key))
-            .map(|(_, v)| v)
+        self.0.iter().find(|(k, _)| k.as_str() == Some(key)).map(|(_, v)| v)
     }
 
     /// Takes the first entry whose key is the string or symbol `key` out of the map.
@@ -97,19 +94,13 @@ impl Map {
 impl<K: Into<Value>, V: Into<Value>> FromIterator<(K, V)> for Map {
     /// Keeps every entry; equal keys are not merged.
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
-        Self(
-            entries
-                .into_iter()
-                .map(|(k, v)| (k.into(), v.into()))
-                .collect(),
-        )
+        Self(entries.into_iter().map(|(k, v)| (k.into(), v.into())).collect())
     }
 }
 
 impl<K: Into<Value>, V: Into<Value>> Extend<(K, V)> for Map {
     fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
-        self.0
-            .extend(entries.into_iter().map(|(k, v)| (k.into(), v.into())));
+        self.0.extend(entries.into_iter().map(|(k, v)| (k.into(), v.into())));
     }
 }
 

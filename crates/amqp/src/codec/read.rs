@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 
-use super::{DecodeError, DecodeErrorKind as Kind, Map, Symbol, Value, code, descriptor, limits};
+use super::{
+    DecodeError, DecodeErrorKind as Kind, Map, Symbol, Value, code, descriptor, limits, scan,
+};
 
 /// Reads forward. Positions are those of the whole input even inside a compound value, so that errors can name them.
 #[derive(Debug, Clone)]
@@ -21,21 +23,12 @@ impl<'a> Reader<'a> {
     pub(crate) fn new(buf: &'a [u8], field: &'static str) -> Self {
         let budget =
             buf.len().saturating_mul(limits::EXPANSION_PER_BYTE) + limits::EXPANSION_ALLOWANCE;
-        Self {
-            buf,
-            pos: 0,
-            field,
-            budget,
-            owner: None,
-        }
+        Self { buf, pos: 0, field, budget, owner: None }
     }
 
     /// Binary data will share `bytes` instead of being copied.
     pub(crate) fn shared(bytes: &'a Bytes, field: &'static str) -> Self {
-        Self {
-            owner: Some(bytes),
-            ..Self::new(bytes, field)
-        }
+        Self { owner: Some(bytes), ..Self::new(bytes, field) }
     }
 
     pub(crate) fn position(&self) -> usize {
@@ -64,28 +57,17 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn charge(&mut self, values: usize) -> Result<(), DecodeError> {
-        self.budget = self
-            .budget
-            .checked_sub(values)
-            .ok_or_else(|| self.error(Kind::Count))?;
+        self.budget = self.budget.checked_sub(values).ok_or_else(|| self.error(Kind::Count))?;
         Ok(())
     }
 
     /// One level further in.
     pub(crate) fn deeper(&self, depth: usize) -> Result<usize, DecodeError> {
-        if depth < limits::MAX_DEPTH {
-            Ok(depth + 1)
-        } else {
-            Err(self.error(Kind::Depth))
-        }
+        if depth < limits::MAX_DEPTH { Ok(depth + 1) } else { Err(self.error(Kind::Depth)) }
     }
 
     pub(crate) fn at_end(&self) -> Result<(), DecodeError> {
-        if self.remaining() == 0 {
-            Ok(())
-        } else {
-            Err(self.error(Kind::Trailing))
-        }
+        if self.remaining() == 0 { Ok(()) } else { Err(self.error(Kind::Trailing)) }
     }
 
     pub(crate) fn peek(&self) -> Option<u8> {
@@ -106,10 +88,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
-        let end = self
-            .pos
-            .checked_add(len)
-            .filter(|end| *end <= self.buf.len());
+        let end = self.pos.checked_add(len).filter(|end| *end <= self.buf.len());
         let end = end.ok_or_else(|| self.error(Kind::Truncated))?;
         let taken = self.buf.get(self.pos..end).unwrap_or_default();
         self.pos = end;
@@ -126,11 +105,7 @@ impl<'a> Reader<'a> {
 
     /// A size, length or count of one or four bytes.
     fn number(&mut self, wide: bool) -> Result<usize, DecodeError> {
-        let number = if wide {
-            u32::from_be_bytes(self.array()?)
-        } else {
-            self.byte()?.into()
-        };
+        let number = if wide { u32::from_be_bytes(self.array()?) } else { self.byte()?.into() };
         usize::try_from(number).map_err(|_| self.error(Kind::Length))
     }
 
@@ -148,10 +123,7 @@ impl<'a> Reader<'a> {
         inside: impl FnOnce(&mut Self, usize) -> Result<T, DecodeError>,
     ) -> Result<T, DecodeError> {
         let size = self.number(wide)?;
-        let end = self
-            .pos
-            .checked_add(size)
-            .filter(|end| *end <= self.buf.len());
+        let end = self.pos.checked_add(size).filter(|end| *end <= self.buf.len());
         let end = end.ok_or_else(|| self.error(Kind::Truncated))?;
         let outside = self.buf;
         self.buf = outside.get(..end).unwrap_or_default();
@@ -203,18 +175,13 @@ impl<'a> Reader<'a> {
         let depth = self.deeper(depth)?;
         let about = self.field;
         let result = match self.byte()? {
-            code::LIST0 => read(&mut Fields {
-                left: 0,
-                depth,
-                reader: self,
-            }),
+            code::LIST0 => read(&mut Fields { left: 0, depth, reader: self }),
             wide @ (code::LIST8 | code::LIST32) => {
                 self.compound(wide == code::LIST32, |reader, left| {
-                    read(&mut Fields {
-                        left,
-                        depth,
-                        reader,
-                    })
+                    let mut fields = Fields { left, depth, reader };
+                    let result = read(&mut fields)?;
+                    fields.skip_rest()?;
+                    Ok(result)
                 })
             }
             _ => Err(self.error(Kind::WrongType)),
@@ -261,6 +228,14 @@ impl<'a> Fields<'_, 'a> {
             return Ok(None);
         }
         Ok(Some(self.reader))
+    }
+
+    /// Fields nobody asked for must be values all the same, and the last thing in the list.
+    fn skip_rest(&mut self) -> Result<(), DecodeError> {
+        for _ in 0..self.left {
+            self.reader.pos = scan::skip(self.reader.buf, self.reader.pos)?;
+        }
+        self.reader.at_end()
     }
 
     fn wrong<T>(&self) -> Result<T, DecodeError> {
@@ -389,9 +364,7 @@ impl<'a> Fields<'_, 'a> {
 
     pub(crate) fn value(&mut self, field: &'static str) -> Result<Option<Value>, DecodeError> {
         let depth = self.depth;
-        self.present(field)?
-            .map(|reader| reader.value(depth))
-            .transpose()
+        self.present(field)?.map(|reader| reader.value(depth)).transpose()
     }
 
     /// A field of a composite type: `read` starts at its descriptor.
@@ -401,8 +374,6 @@ impl<'a> Fields<'_, 'a> {
         read: impl FnOnce(&mut Reader<'a>, usize) -> Result<T, DecodeError>,
     ) -> Result<Option<T>, DecodeError> {
         let depth = self.depth;
-        self.present(field)?
-            .map(|reader| read(reader, depth))
-            .transpose()
+        self.present(field)?.map(|reader| read(reader, depth)).transpose()
     }
 }

@@ -187,9 +187,7 @@ impl Frame {
 
 impl Mechanisms {
     fn read(fields: &mut Fields<'_, '_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            mechanisms: fields.symbols("sasl-mechanisms.sasl-server-mechanisms")?,
-        })
+        Ok(Self { mechanisms: fields.symbols("sasl-mechanisms.sasl-server-mechanisms")? })
     }
 }
 
@@ -207,18 +205,14 @@ impl Init {
 impl Challenge {
     fn read(fields: &mut Fields<'_, '_>) -> Result<Self, DecodeError> {
         let challenge = fields.binary("sasl-challenge.challenge")?;
-        Ok(Self {
-            challenge: fields.required(challenge)?,
-        })
+        Ok(Self { challenge: fields.required(challenge)? })
     }
 }
 
 impl Response {
     fn read(fields: &mut Fields<'_, '_>) -> Result<Self, DecodeError> {
         let response = fields.binary("sasl-response.response")?;
-        Ok(Self {
-            response: fields.required(response)?,
-        })
+        Ok(Self { response: fields.required(response)? })
     }
 }
 
@@ -227,10 +221,7 @@ impl Outcome {
         let code = fields.ubyte("sasl-outcome.code")?;
         let code = Code::from_wire(fields.required(code)?)
             .ok_or_else(|| fields.error(DecodeErrorKind::InvalidValue))?;
-        Ok(Self {
-            code,
-            additional_data: fields.binary("sasl-outcome.additional-data")?,
-        })
+        Ok(Self { code, additional_data: fields.binary("sasl-outcome.additional-data")? })
     }
 }
 
@@ -238,10 +229,7 @@ impl fmt::Debug for Init {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Init")
             .field("mechanism", &self.mechanism)
-            .field(
-                "initial_response_len",
-                &self.initial_response.as_ref().map(Bytes::len),
-            )
+            .field("initial_response_len", &self.initial_response.as_ref().map(Bytes::len))
             .field("hostname", &self.hostname)
             .finish()
     }
@@ -249,16 +237,12 @@ impl fmt::Debug for Init {
 
 impl fmt::Debug for Challenge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Challenge")
-            .field("challenge_len", &self.challenge.len())
-            .finish()
+        f.debug_struct("Challenge").field("challenge_len", &self.challenge.len()).finish()
     }
 }
 
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Response")
-            .field("response_len", &self.response.len())
-            .finish()
+        f.debug_struct("Response").field("response_len", &self.response.len()).finish()
     }
 }

@@ -62,9 +62,7 @@ fn skip_rare(buf: &[u8], start: usize) -> Result<usize, DecodeError> {
             fixed => Some(data + usize::from(fixed)),
         };
         due -= 1;
-        pos = end
-            .filter(|end| *end <= buf.len())
-            .ok_or_else(|| error(Kind::Truncated, pos))?;
+        pos = end.filter(|end| *end <= buf.len()).ok_or_else(|| error(Kind::Truncated, pos))?;
     }
     Ok(pos)
 }
@@ -150,11 +148,7 @@ pub(crate) fn walk(buf: &[u8], extent: Extent, field: &'static str) -> Result<()
     for _ in 0..extent.count {
         pos = skip(inside, pos)?;
     }
-    if pos == extent.end {
-        Ok(())
-    } else {
-        Err(DecodeError::new(Kind::Trailing, field, pos))
-    }
+    if pos == extent.end { Ok(()) } else { Err(DecodeError::new(Kind::Trailing, field, pos)) }
 }
 
 /// Where the value that starts at `pos` ends, after everything inside it has been checked too, down to
@@ -177,9 +171,7 @@ pub fn validate(buf: &[u8], pos: usize) -> Result<usize, DecodeError> {
 }
 
 fn byte(buf: &[u8], pos: usize) -> Result<u8, DecodeError> {
-    buf.get(pos)
-        .copied()
-        .ok_or_else(|| DecodeError::new(Kind::Truncated, "value", pos))
+    buf.get(pos).copied().ok_or_else(|| DecodeError::new(Kind::Truncated, "value", pos))
 }
 
 fn deeper(depth: usize, pos: usize) -> Result<usize, DecodeError> {
@@ -195,8 +187,7 @@ fn data(buf: &[u8], pos: usize, constructor: u8, depth: usize) -> Result<usize, 
     let error = |kind| DecodeError::new(kind, "value", pos);
     let sized = |head: usize, size: Option<usize>| {
         let end = size.and_then(|size| (pos + head).checked_add(size));
-        end.filter(|end| *end <= buf.len())
-            .ok_or_else(|| error(Kind::Truncated))
+        end.filter(|end| *end <= buf.len()).ok_or_else(|| error(Kind::Truncated))
     };
     let (head, end) = match width(constructor) {
         code::UNKNOWN => return Err(error(Kind::UnknownConstructor(constructor))),
@@ -220,19 +211,11 @@ fn data(buf: &[u8], pos: usize, constructor: u8, depth: usize) -> Result<usize, 
         _ => size32(inside, pos + head),
     };
     // A size without room for the count.
-    let count = count
-        .filter(|_| first <= end)
-        .ok_or_else(|| error(Kind::Truncated))?;
+    let count = count.filter(|_| first <= end).ok_or_else(|| error(Kind::Truncated))?;
     let depth = deeper(depth, pos)?;
     match constructor {
         code::ARRAY8 | code::ARRAY32 => elements(inside, first, count, depth)?,
-        map => items(
-            inside,
-            first,
-            count,
-            depth,
-            matches!(map, code::MAP8 | code::MAP32),
-        )?,
+        map => items(inside, first, count, depth, matches!(map, code::MAP8 | code::MAP32))?,
     }
     Ok(end)
 }
@@ -252,11 +235,7 @@ fn items(
     for _ in 0..count {
         pos = data(buf, pos + 1, byte(buf, pos)?, depth)?;
     }
-    if pos == buf.len() {
-        Ok(())
-    } else {
-        Err(DecodeError::new(Kind::Trailing, "value", pos))
-    }
+    if pos == buf.len() { Ok(()) } else { Err(DecodeError::new(Kind::Trailing, "value", pos)) }
 }
 
 /// Checks that `buf` ends where the last of `count` array elements does.
@@ -274,11 +253,7 @@ fn elements(buf: &[u8], first: usize, count: usize, depth: usize) -> Result<(), 
     pos += 1;
     let fixed = match width(constructor) {
         code::UNKNOWN => {
-            return Err(DecodeError::new(
-                Kind::UnknownConstructor(constructor),
-                "value",
-                pos,
-            ));
+            return Err(DecodeError::new(Kind::UnknownConstructor(constructor), "value", pos));
         }
         code::SIZED8 | code::SIZED32 => None,
         fixed => Some(usize::from(fixed)),
@@ -300,9 +275,5 @@ fn elements(buf: &[u8], first: usize, count: usize, depth: usize) -> Result<(), 
             }
         }
     }
-    if pos == buf.len() {
-        Ok(())
-    } else {
-        Err(DecodeError::new(Kind::Trailing, "value", pos))
-    }
+    if pos == buf.len() { Ok(()) } else { Err(DecodeError::new(Kind::Trailing, "value", pos)) }
 }

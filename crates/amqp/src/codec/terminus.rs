@@ -43,10 +43,7 @@ pub struct Source {
 impl Source {
     /// A source with nothing but an address.
     pub fn new(address: impl Into<String>) -> Self {
-        Self {
-            address: Some(address.into()),
-            ..Self::default()
-        }
+        Self { address: Some(address.into()), ..Self::default() }
     }
 
     /// Appends the source with its descriptor.
@@ -60,9 +57,7 @@ impl Source {
         list.map(&self.dynamic_node_properties);
         list.symbol(self.distribution_mode.as_ref());
         list.map(&self.filter);
-        list.optional(self.default_outcome.as_ref(), |out, state| {
-            state.encode(fields, out)
-        });
+        list.optional(self.default_outcome.as_ref(), |out, state| state.encode(fields, out));
         list.symbols(&self.outcomes);
         list.symbols(&self.capabilities);
         list.finish();
@@ -121,10 +116,7 @@ pub struct Target {
 impl Target {
     /// A target with nothing but an address.
     pub fn new(address: impl Into<String>) -> Self {
-        Self {
-            address: Some(address.into()),
-            ..Self::default()
-        }
+        Self { address: Some(address.into()), ..Self::default() }
     }
 
     /// Appends the target with its descriptor.
@@ -150,11 +142,7 @@ impl Target {
             descriptor::TARGET => reader.fields(depth, Self::fields),
             descriptor::COORDINATOR => reader.fields(depth, |fields| {
                 let capabilities = fields.symbols("coordinator.capabilities")?;
-                Ok(Self {
-                    capabilities,
-                    coordinator: true,
-                    ..Self::default()
-                })
+                Ok(Self { capabilities, coordinator: true, ..Self::default() })
             }),
             other => Err(reader.error(DecodeErrorKind::UnknownDescriptor(other))),
         }

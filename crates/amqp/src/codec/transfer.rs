@@ -67,15 +67,9 @@ pub fn decode(frame: &[u8], body: usize) -> Result<View, DecodeError> {
         _ => other_descriptor(frame, body)?,
     };
     let extent = scan::list(frame, list, FIELD)?;
-    let mut view = View {
-        payload: place(extent.end)?,
-        ..View::default()
-    };
+    let mut view = View { payload: place(extent.end)?, ..View::default() };
     // The end is known to lie within the frame. Nothing of the payload can be taken for a field.
-    let mut cursor = Cursor {
-        buf: frame.get(..extent.end).unwrap_or_default(),
-        pos: extent.first,
-    };
+    let mut cursor = Cursor { buf: frame.get(..extent.end).unwrap_or_default(), pos: extent.first };
     let mut left = extent.count;
     if left < 6 {
         return short(view, cursor, left);
@@ -136,11 +130,7 @@ fn short(mut view: View, mut cursor: Cursor<'_>, count: usize) -> Result<View, D
             _ => view.settled = cursor.boolean()?,
         }
     }
-    if count == 0 {
-        Err(cursor.error(Kind::MissingField))
-    } else {
-        Ok(view)
-    }
+    if count == 0 { Err(cursor.error(Kind::MissingField)) } else { Ok(view) }
 }
 
 /// The last five fields, or as many of them as there are.
@@ -156,6 +146,7 @@ fn rare(mut view: View, mut cursor: Cursor<'_>, left: usize) -> Result<View, Dec
             _ => drop(cursor.boolean()?),
         }
     }
+    cursor.finish(left.saturating_sub(5))?;
     Ok(view)
 }
 
@@ -175,15 +166,22 @@ impl Cursor<'_> {
         self.buf.get(self.pos..).unwrap_or_default()
     }
 
+    /// `left` more values nobody knows, and then the end of the list.
+    fn finish(&mut self, left: usize) -> Result<(), DecodeError> {
+        for _ in 0..left {
+            self.pos = scan::skip(self.buf, self.pos)?;
+        }
+        match self.rest() {
+            [] => Ok(()),
+            _ => Err(self.error(Kind::Trailing)),
+        }
+    }
+
     #[cold]
     fn wrong(&self) -> DecodeError {
-        match self.rest() {
-            [] => self.error(Kind::Truncated),
-            [constructor, ..] if scan::skip(self.buf, self.pos).is_ok() => {
-                let _ = constructor;
-                self.error(Kind::WrongType)
-            }
-            _ => self.error(Kind::Truncated),
+        match scan::skip(self.buf, self.pos) {
+            Ok(_) => self.error(Kind::WrongType),
+            Err(error) => self.error(error.kind),
         }
     }
 
@@ -339,22 +337,7 @@ pub fn write_head(
     let list = u8::try_from(body + 1).unwrap_or(u8::MAX);
     let ([s, t, u, v], [a, b]) = (size.to_be_bytes(), channel.to_be_bytes());
     out.reserve(FIXED + body);
-    out.put_slice(&[
-        s,
-        t,
-        u,
-        v,
-        2,
-        0,
-        a,
-        b,
-        0x00,
-        0x53,
-        0x14,
-        code::LIST8,
-        list,
-        count,
-    ]);
+    out.put_slice(&[s, t, u, v, 2, 0, a, b, 0x00, 0x53, 0x14, code::LIST8, list, count]);
     write::put_uint(out, head.handle);
     match head.delivery_id {
         Some(id) => write::put_uint(out, id),

@@ -29,10 +29,7 @@ impl<'a> ValueRef<'a> {
     /// When the value does not end within `buf`, or does not begin with a constructor.
     pub fn decode(buf: &'a [u8]) -> Result<Self, DecodeError> {
         let end = scan::skip(buf, 0)?;
-        Ok(Self {
-            raw: buf.get(..end).unwrap_or_default(),
-            at: 0,
-        })
+        Ok(Self { raw: buf.get(..end).unwrap_or_default(), at: 0 })
     }
 
     /// The encoded value.
@@ -49,14 +46,8 @@ impl<'a> ValueRef<'a> {
 
     /// From `skip` bytes into the value to its end.
     fn inner(&self, skip: usize) -> Span {
-        let place = |add: usize| {
-            self.at
-                .saturating_add(u32::try_from(add).unwrap_or(u32::MAX))
-        };
-        Span {
-            start: place(skip),
-            end: place(self.raw.len()),
-        }
+        let place = |add: usize| self.at.saturating_add(u32::try_from(add).unwrap_or(u32::MAX));
+        Span { start: place(skip), end: place(self.raw.len()) }
     }
 
     /// The content of a string, symbol or binary, whether or not it is UTF-8.
@@ -64,19 +55,10 @@ impl<'a> ValueRef<'a> {
     #[inline]
     pub fn content(&self) -> Option<&'a [u8]> {
         match self.raw {
-            [
-                code::SYMBOL8 | code::STRING8 | code::BINARY8,
-                _,
-                content @ ..,
-            ] => Some(content),
-            [
-                code::SYMBOL32 | code::STRING32 | code::BINARY32,
-                _,
-                _,
-                _,
-                _,
-                content @ ..,
-            ] => Some(content),
+            [code::SYMBOL8 | code::STRING8 | code::BINARY8, _, content @ ..] => Some(content),
+            [code::SYMBOL32 | code::STRING32 | code::BINARY32, _, _, _, _, content @ ..] => {
+                Some(content)
+            }
             _ => None,
         }
     }
@@ -85,8 +67,7 @@ impl<'a> ValueRef<'a> {
     #[must_use]
     #[inline]
     pub fn content_span(&self) -> Option<Span> {
-        self.content()
-            .map(|content| self.inner(self.raw.len() - content.len()))
+        self.content().map(|content| self.inner(self.raw.len() - content.len()))
     }
 
     /// The text of a string or symbol.
@@ -152,8 +133,7 @@ impl<'a> ValueRef<'a> {
     /// An integer of any width and sign, if a `u64` can hold it.
     #[must_use]
     pub fn as_u64(&self) -> Option<u64> {
-        self.as_unsigned()
-            .or_else(|| u64::try_from(self.as_i64()?).ok())
+        self.as_unsigned().or_else(|| u64::try_from(self.as_i64()?).ok())
     }
 
     fn as_unsigned(&self) -> Option<u64> {
@@ -220,12 +200,7 @@ impl<'a> ValueRef<'a> {
         if self.raw.first() != Some(&code::DESCRIBED) {
             return None;
         }
-        let mut items = Items {
-            raw: self.raw,
-            at: self.at,
-            pos: 1,
-            left: 2,
-        };
+        let mut items = Items { raw: self.raw, at: self.at, pos: 1, left: 2 };
         Some((items.next()?, items.next()?))
     }
 
@@ -315,11 +290,7 @@ impl<'a> ListView<'a> {
     pub fn found(buf: &'a [u8], span: Span) -> Self {
         let raw = span.of(buf);
         let extent = scan::list(raw, 0, "list").unwrap_or_default();
-        Self {
-            raw,
-            at: span.start,
-            extent,
-        }
+        Self { raw, at: span.start, extent }
     }
 
     /// How many items there are.
@@ -345,12 +316,7 @@ impl<'a> ListView<'a> {
     pub fn iter(&self) -> ListItems<'a> {
         let scan::Extent { count, first, end } = self.extent;
         let raw = self.raw.get(..end).unwrap_or_default();
-        ListItems(Items {
-            raw,
-            at: self.at,
-            pos: first,
-            left: count,
-        })
+        ListItems(Items { raw, at: self.at, pos: first, left: count })
     }
 }
 
@@ -418,11 +384,7 @@ impl<'a> MapView<'a> {
             [] => scan::Extent::default(),
             raw => scan::map(raw, 0, "map").unwrap_or_default(),
         };
-        Self {
-            raw,
-            at: span.start,
-            extent,
-        }
+        Self { raw, at: span.start, extent }
     }
 
     /// How many entries there are.
@@ -440,9 +402,7 @@ impl<'a> MapView<'a> {
     /// The value of the first entry whose key is the string or symbol `key`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<ValueRef<'a>> {
-        self.iter()
-            .find(|(name, _)| name.as_str() == Some(key))
-            .map(|(_, value)| value)
+        self.iter().find(|(name, _)| name.as_str() == Some(key)).map(|(_, value)| value)
     }
 
     /// The entries in order.
@@ -451,12 +411,7 @@ impl<'a> MapView<'a> {
     pub fn iter(&self) -> MapEntries<'a> {
         let scan::Extent { count, first, end } = self.extent;
         let raw = self.raw.get(..end).unwrap_or_default();
-        MapEntries(Items {
-            raw,
-            at: self.at,
-            pos: first,
-            left: count,
-        })
+        MapEntries(Items { raw, at: self.at, pos: first, left: count })
     }
 
     /// The map, owned.

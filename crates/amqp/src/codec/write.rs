@@ -242,11 +242,7 @@ pub const fn list_len(count: usize, body: usize) -> usize {
 #[must_use]
 #[inline]
 pub const fn map_len(body: usize) -> usize {
-    if body <= SHORT_BODY {
-        SHORT_HEAD + body
-    } else {
-        WIDE_HEAD + body
-    }
+    if body <= SHORT_BODY { SHORT_HEAD + body } else { WIDE_HEAD + body }
 }
 
 /// Writes the head of a map of `entries` entries whose keys and values take `body` bytes and follow.
@@ -291,13 +287,7 @@ impl<'a> ListWriter<'a> {
     #[must_use]
     pub fn new(out: &'a mut BytesMut, fields: FieldList) -> Self {
         let start = open(out);
-        Self {
-            out,
-            start,
-            count: 0,
-            nulls: 0,
-            fields,
-        }
+        Self { out, start, count: 0, nulls: 0, fields }
     }
 
     /// Starts the list of a composite type after its descriptor.
@@ -374,9 +364,7 @@ impl<'a> ListWriter<'a> {
 
     /// A map, null when it is empty.
     pub fn map(&mut self, map: &super::Map) {
-        self.optional((!map.is_empty()).then_some(map), |out, map| {
-            put_map(out, map)
-        });
+        self.optional((!map.is_empty()).then_some(map), |out, map| put_map(out, map));
     }
 
     /// Patches size and count. Without it the list is not readable.
@@ -411,11 +399,7 @@ impl ListLen {
     /// A list without fields.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            count: 0,
-            body: 0,
-            nulls: 0,
-        }
+        Self { count: 0, body: 0, nulls: 0 }
     }
 
     /// The next field takes `len` bytes, or is null.
@@ -444,13 +428,7 @@ pub fn put_map(out: &mut BytesMut, map: &super::Map) {
         key.encode(out);
         value.encode(out);
     }
-    close(
-        out,
-        start,
-        map.len().saturating_mul(2),
-        code::MAP8,
-        code::MAP32,
-    );
+    close(out, start, map.len().saturating_mul(2), code::MAP8, code::MAP32);
 }
 
 /// Writes a list of values.
@@ -496,11 +474,7 @@ pub(super) const fn short_array(count: usize, body: usize) -> bool {
 
 /// A length in `width` bytes, one or four.
 pub(super) fn put_len(out: &mut BytesMut, len: usize, width: usize) {
-    if width == 1 {
-        out.put_u8(len8(len))
-    } else {
-        out.put_u32(len32(len))
-    }
+    if width == 1 { out.put_u8(len8(len)) } else { out.put_u32(len32(len)) }
 }
 
 #[inline]

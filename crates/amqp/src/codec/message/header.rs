@@ -29,13 +29,7 @@ pub struct Header {
 
 impl Default for Header {
     fn default() -> Self {
-        Self {
-            durable: false,
-            priority: 4,
-            ttl: None,
-            first_acquirer: false,
-            delivery_count: 0,
-        }
+        Self { durable: false, priority: 4, ttl: None, first_acquirer: false, delivery_count: 0 }
     }
 }
 

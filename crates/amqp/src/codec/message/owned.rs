@@ -89,8 +89,7 @@ impl Message {
             descriptor::DATA | descriptor::SEQUENCE | descriptor::VALUE => {
                 reader.about("body");
                 let value = reader.value(0)?;
-                self.body_section(number, value)
-                    .map_err(|kind| reader.error(kind))?;
+                self.body_section(number, value).map_err(|kind| reader.error(kind))?;
             }
             other => return Err(reader.error(DecodeErrorKind::UnknownDescriptor(other))),
         }
@@ -127,24 +126,12 @@ impl Message {
         if let Some(header) = &self.header {
             header.encode(out);
         }
-        map(
-            out,
-            descriptor::DELIVERY_ANNOTATIONS,
-            &self.delivery_annotations,
-        );
-        map(
-            out,
-            descriptor::MESSAGE_ANNOTATIONS,
-            &self.message_annotations,
-        );
+        map(out, descriptor::DELIVERY_ANNOTATIONS, &self.delivery_annotations);
+        map(out, descriptor::MESSAGE_ANNOTATIONS, &self.message_annotations);
         if let Some(properties) = &self.properties {
             properties.encode(out);
         }
-        map(
-            out,
-            descriptor::APPLICATION_PROPERTIES,
-            &self.application_properties,
-        );
+        map(out, descriptor::APPLICATION_PROPERTIES, &self.application_properties);
         self.body.encode(out);
         map(out, descriptor::FOOTER, &self.footer);
     }

@@ -95,11 +95,7 @@ impl Sections {
     #[must_use]
     pub fn body_sections<'a>(&self, buf: &'a [u8]) -> BodySections<'a> {
         // The first one is known; the walk to the others starts behind it.
-        BodySections {
-            buf,
-            pos: self.body.first.end,
-            first: self.body,
-        }
+        BodySections { buf, pos: self.body.first.end, first: self.body }
     }
 }
 
@@ -137,36 +133,23 @@ pub fn sections(buf: &[u8], start: usize) -> Result<Sections, DecodeError> {
             _ => other_descriptor(buf, pos)?,
         };
         pos = match number {
-            descriptor::MESSAGE_ANNOTATIONS => map(
-                buf,
-                value,
-                &mut found.message_annotations,
-                "message-annotations",
-            )?,
+            descriptor::MESSAGE_ANNOTATIONS => {
+                map(buf, value, &mut found.message_annotations, "message-annotations")?
+            }
             descriptor::DATA => data(buf, value, &mut found.body)?,
             descriptor::PROPERTIES => list(buf, value, &mut found.properties, "properties")?,
-            descriptor::APPLICATION_PROPERTIES => map(
-                buf,
-                value,
-                &mut found.application_properties,
-                "application-properties",
-            )?,
-            descriptor::DELIVERY_ANNOTATIONS => map(
-                buf,
-                value,
-                &mut found.delivery_annotations,
-                "delivery-annotations",
-            )?,
+            descriptor::APPLICATION_PROPERTIES => {
+                map(buf, value, &mut found.application_properties, "application-properties")?
+            }
+            descriptor::DELIVERY_ANNOTATIONS => {
+                map(buf, value, &mut found.delivery_annotations, "delivery-annotations")?
+            }
             descriptor::HEADER => list(buf, value, &mut found.header, "header")?,
             descriptor::FOOTER => map(buf, value, &mut found.footer, "footer")?,
             descriptor::SEQUENCE => sequence(buf, value, &mut found.body)?,
             descriptor::VALUE => whole_value(buf, value, &mut found.body)?,
             other => {
-                return Err(DecodeError::new(
-                    Kind::UnknownDescriptor(other),
-                    "message",
-                    pos,
-                ));
+                return Err(DecodeError::new(Kind::UnknownDescriptor(other), "message", pos));
             }
         };
     }
@@ -183,25 +166,15 @@ fn other_descriptor(buf: &[u8], pos: usize) -> Result<(u64, usize), DecodeError>
 
 /// A span within a buffer whose length is known to fit.
 #[inline]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "sections() checked that buf.len() fits u32"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "sections() checked that buf.len() fits u32")]
 const fn span(start: usize, end: usize) -> Span {
-    Span {
-        start: start as u32,
-        end: end as u32,
-    }
+    Span { start: start as u32, end: end as u32 }
 }
 
 #[inline]
 fn once(found: &mut Span, new: Span, field: &'static str) -> Result<usize, DecodeError> {
     if !found.is_empty() {
-        return Err(DecodeError::new(
-            Kind::InvalidValue,
-            field,
-            new.start as usize,
-        ));
+        return Err(DecodeError::new(Kind::InvalidValue, field, new.start as usize));
     }
     *found = new;
     Ok(new.end as usize)
@@ -235,11 +208,7 @@ fn list(
 fn data(buf: &[u8], pos: usize, body: &mut FirstBody) -> Result<usize, DecodeError> {
     let content = data_content(buf, pos)?;
     if body.count == 0 {
-        *body = FirstBody {
-            kind: BodyKind::Data,
-            first: content,
-            count: 1,
-        };
+        *body = FirstBody { kind: BodyKind::Data, first: content, count: 1 };
     } else {
         another(body, BodyKind::Data, pos)?;
     }
@@ -262,11 +231,7 @@ fn sequence(buf: &[u8], pos: usize, body: &mut FirstBody) -> Result<usize, Decod
     let mut value = Span::default();
     let end = list(buf, pos, &mut value, "amqp-sequence")?;
     if body.count == 0 {
-        *body = FirstBody {
-            kind: BodyKind::Sequence,
-            first: value,
-            count: 1,
-        };
+        *body = FirstBody { kind: BodyKind::Sequence, first: value, count: 1 };
     } else {
         another(body, BodyKind::Sequence, pos)?;
     }
@@ -278,11 +243,7 @@ fn whole_value(buf: &[u8], pos: usize, body: &mut FirstBody) -> Result<usize, De
         return Err(DecodeError::new(Kind::InvalidValue, "amqp-value", pos));
     }
     let end = scan::skip(buf, pos)?;
-    *body = FirstBody {
-        kind: BodyKind::Value,
-        first: span(pos, end),
-        count: 1,
-    };
+    *body = FirstBody { kind: BodyKind::Value, first: span(pos, end), count: 1 };
     Ok(end)
 }
 

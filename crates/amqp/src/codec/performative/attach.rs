@@ -62,26 +62,14 @@ impl Attach {
         list.field(|out| write::put_str(out, &self.name));
         list.uint(self.handle);
         list.field(|out| write::put_bool(out, self.role.is_receiver()));
-        list.defaulted(
-            self.snd_settle_mode,
-            SenderSettleMode::Mixed,
-            |out, mode| {
-                write::put_ubyte(out, mode.to_wire());
-            },
-        );
-        list.defaulted(
-            self.rcv_settle_mode,
-            ReceiverSettleMode::First,
-            |out, mode| {
-                write::put_ubyte(out, mode.to_wire());
-            },
-        );
-        list.optional(self.source.as_ref(), |out, source| {
-            source.encode(fields, out)
+        list.defaulted(self.snd_settle_mode, SenderSettleMode::Mixed, |out, mode| {
+            write::put_ubyte(out, mode.to_wire());
         });
-        list.optional(self.target.as_ref(), |out, target| {
-            target.encode(fields, out)
+        list.defaulted(self.rcv_settle_mode, ReceiverSettleMode::First, |out, mode| {
+            write::put_ubyte(out, mode.to_wire());
         });
+        list.optional(self.source.as_ref(), |out, source| source.encode(fields, out));
+        list.optional(self.target.as_ref(), |out, target| target.encode(fields, out));
         list.map(&self.unsettled);
         list.flag(self.incomplete_unsettled);
         list.optional(self.initial_delivery_count, write::put_uint);

@@ -28,8 +28,6 @@ impl Close {
     }
 
     pub(super) fn read(fields: &mut Fields<'_, '_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            error: fields.nested("close.error", AmqpError::read)?,
-        })
+        Ok(Self { error: fields.nested("close.error", AmqpError::read)? })
     }
 }

@@ -28,8 +28,6 @@ impl End {
     }
 
     pub(super) fn read(fields: &mut Fields<'_, '_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            error: fields.nested("end.error", AmqpError::read)?,
-        })
+        Ok(Self { error: fields.nested("end.error", AmqpError::read)? })
     }
 }

@@ -136,14 +136,4 @@ macro_rules! boxed {
     };
 }
 
-boxed!(
-    Open,
-    Begin,
-    Attach,
-    Flow,
-    Transfer,
-    Disposition,
-    Detach,
-    End,
-    Close
-);
+boxed!(Open, Begin, Attach, Flow, Transfer, Disposition, Detach, End, Close);

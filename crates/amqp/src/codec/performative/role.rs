@@ -26,10 +26,6 @@ impl Role {
     }
 
     pub(crate) const fn from_receiver(receiver: bool) -> Self {
-        if receiver {
-            Self::Receiver
-        } else {
-            Self::Sender
-        }
+        if receiver { Self::Receiver } else { Self::Sender }
     }
 }

@@ -51,9 +51,7 @@ impl Transfer {
         list.optional(self.message_format, write::put_uint);
         list.optional(self.settled, write::put_bool);
         list.flag(self.more);
-        list.optional(self.rcv_settle_mode, |out, mode| {
-            write::put_ubyte(out, mode.to_wire())
-        });
+        list.optional(self.rcv_settle_mode, |out, mode| write::put_ubyte(out, mode.to_wire()));
         list.optional(self.state.as_ref(), |out, state| state.encode(fields, out));
         list.flag(self.resume);
         list.flag(self.aborted);
@@ -66,10 +64,7 @@ impl Transfer {
         let handle = fields.required(handle)?;
         let delivery_id = fields.uint("transfer.delivery-id")?;
         let delivery_tag = fields.binary("transfer.delivery-tag")?;
-        if delivery_tag
-            .as_ref()
-            .is_some_and(|tag| tag.len() > limits::MAX_DELIVERY_TAG)
-        {
+        if delivery_tag.as_ref().is_some_and(|tag| tag.len() > limits::MAX_DELIVERY_TAG) {
             return Err(fields.error(DecodeErrorKind::Length));
         }
         let message_format = fields.uint("transfer.message-format")?;

@@ -14,16 +14,29 @@ impl<'a> Reader<'a> {
         self.data(constructor, depth)
     }
 
-    /// The value whose constructor was already read.
+    /// The value whose constructor was already read. Kept small: it is what recursion goes through.
     fn data(&mut self, constructor: u8, depth: usize) -> Result<Value, DecodeError> {
         self.charge(1)?;
+        let wide = constructor & 0x10 != 0;
+        match constructor {
+            code::DESCRIBED => self.described(depth),
+            code::LIST8 | code::LIST32 => self.items(wide, depth).map(Value::List),
+            code::MAP8 | code::MAP32 => self.entries(wide, depth).map(Value::Map),
+            code::ARRAY8 | code::ARRAY32 => self.elements(wide, depth).map(Value::Array),
+            scalar => self.scalar(scalar),
+        }
+    }
+
+    fn described(&mut self, depth: usize) -> Result<Value, DecodeError> {
+        let depth = self.deeper(depth)?;
+        let descriptor = self.value(depth)?;
+        let value = self.value(depth)?;
+        Ok(Value::Described(Box::new(Described { descriptor, value })))
+    }
+
+    /// Values without others inside.
+    fn scalar(&mut self, constructor: u8) -> Result<Value, DecodeError> {
         Ok(match constructor {
-            code::DESCRIBED => {
-                let depth = self.deeper(depth)?;
-                let descriptor = self.value(depth)?;
-                let value = self.value(depth)?;
-                Value::Described(Box::new(Described { descriptor, value }))
-            }
             code::NULL => Value::Null,
             code::TRUE => Value::Bool(true),
             code::FALSE => Value::Bool(false),
@@ -54,20 +67,15 @@ impl<'a> Reader<'a> {
             code::DECIMAL64 => Value::Decimal64(self.array()?),
             code::DECIMAL128 => Value::Decimal128(self.array()?),
             code::UUID => Value::Uuid(self.array()?),
-            sized => return self.sized(sized, depth),
-        })
-    }
-
-    /// Values that begin with their size.
-    fn sized(&mut self, constructor: u8, depth: usize) -> Result<Value, DecodeError> {
-        let wide = constructor & 0x10 != 0;
-        Ok(match constructor {
-            code::BINARY8 | code::BINARY32 => Value::Binary(self.binary_content(wide)?),
-            code::STRING8 | code::STRING32 => Value::String(self.text_content(wide)?.to_owned()),
-            code::SYMBOL8 | code::SYMBOL32 => Value::Symbol(Symbol::new(self.text_content(wide)?)),
-            code::LIST8 | code::LIST32 => Value::List(self.items(wide, depth)?),
-            code::MAP8 | code::MAP32 => Value::Map(self.entries(wide, depth)?),
-            code::ARRAY8 | code::ARRAY32 => Value::Array(self.elements(wide, depth)?),
+            code::BINARY8 | code::BINARY32 => {
+                Value::Binary(self.binary_content(constructor == code::BINARY32)?)
+            }
+            code::STRING8 | code::STRING32 => {
+                Value::String(self.text_content(constructor == code::STRING32)?.to_owned())
+            }
+            code::SYMBOL8 | code::SYMBOL32 => {
+                Value::Symbol(Symbol::new(self.text_content(constructor == code::SYMBOL32)?))
+            }
             unknown => return Err(self.error(Kind::UnknownConstructor(unknown))),
         })
     }
@@ -142,15 +150,9 @@ impl<'a> Reader<'a> {
         };
         let possible = match least {
             0 => count <= self.budget(),
-            _ => count
-                .checked_mul(least)
-                .is_some_and(|bytes| bytes <= self.remaining()),
+            _ => count.checked_mul(least).is_some_and(|bytes| bytes <= self.remaining()),
         };
-        if possible {
-            Ok(())
-        } else {
-            Err(self.error(Kind::Count))
-        }
+        if possible { Ok(()) } else { Err(self.error(Kind::Count)) }
     }
 
     /// Binary data: shared with the input where that is reference-counted, copied otherwise.

@@ -24,8 +24,8 @@ pub(super) fn value(value: &Value, out: &mut BytesMut) {
             self::value(&described.value, out);
         }
         fixed => {
-            out.put_u8(widest(fixed));
-            element(fixed, widest(fixed), out);
+            out.put_u8(fixed_constructor(fixed));
+            put_fixed(fixed, out);
         }
     }
 }
@@ -46,15 +46,13 @@ pub(super) fn value_len(value: &Value) -> usize {
         Value::Described(described) => {
             1 + value_len(&described.descriptor) + value_len(&described.value)
         }
-        fixed => 1 + element_len(fixed, widest(fixed)),
+        fixed => 1 + usize::from(code::WIDTH[usize::from(fixed_constructor(fixed))]),
     }
 }
 
 /// The size of a map's keys and values.
 fn entries_len(map: &Map) -> usize {
-    map.iter()
-        .map(|(key, value)| value_len(key) + value_len(value))
-        .sum()
+    map.iter().map(|(key, value)| value_len(key) + value_len(value)).sum()
 }
 
 fn items_len(items: &[Value]) -> usize {
@@ -77,61 +75,144 @@ fn array_len(items: &[Value]) -> usize {
     let Some(layout) = Layout::of(items) else {
         return list_len(items);
     };
-    let head = if write::short_array(items.len(), layout.body) {
-        3
-    } else {
-        9
-    };
+    let head = if write::short_array(items.len(), layout.body) { 3 } else { 9 };
     head + layout.body
 }
 
 /// How the elements of an array are written: what they share, then each one's data.
+///
+/// Everything is measured once on the way up, so that arrays inside of arrays do not multiply the work.
 struct Layout<'a> {
     /// Outermost first. More than one when a described value is described again.
     descriptors: Vec<&'a Value>,
-    elements: Vec<&'a Value>,
+    elements: Vec<Element<'a>>,
     constructor: u8,
     /// The size of descriptors, constructor and data.
     body: usize,
 }
 
+/// One element of an array and its measures.
+struct Element<'a> {
+    value: &'a Value,
+    /// The constructor with room for any value of this type.
+    widest: u8,
+    /// The size of the data without its length or size and count.
+    content: usize,
+    /// An array whose elements have a constructor in common.
+    layout: Option<Layout<'a>>,
+}
+
+impl<'a> Element<'a> {
+    fn of(value: &'a Value) -> Self {
+        let layout = match value {
+            Value::Array(items) => Layout::of(items),
+            _ => None,
+        };
+        let (widest, content) = match (value, &layout) {
+            (Value::Binary(bytes), _) => (code::BINARY32, bytes.len()),
+            (Value::String(text), _) => (code::STRING32, text.len()),
+            (Value::Symbol(name), _) => (code::SYMBOL32, name.len()),
+            (Value::Map(map), _) => (code::MAP32, entries_len(map)),
+            (Value::Array(_), Some(layout)) => (code::ARRAY32, layout.body),
+            (Value::List(items) | Value::Array(items), _) => (code::LIST32, items_len(items)),
+            (fixed, _) => (fixed_constructor(fixed), 0),
+        };
+        Self { value, widest, content, layout }
+    }
+
+    /// Whether its sizes can be written in one byte.
+    fn is_short(&self) -> bool {
+        match (self.value, &self.layout) {
+            (Value::Array(items), Some(layout)) => write::short_array(items.len(), layout.body),
+            (Value::List(_) | Value::Map(_) | Value::Array(_), _) => {
+                self.content <= write::SHORT_BODY
+            }
+            _ => self.content <= 0xff,
+        }
+    }
+
+    /// The size of its data behind `constructor`.
+    fn len(&self, constructor: u8) -> usize {
+        let width = match code::WIDTH[usize::from(constructor)] {
+            code::SIZED8 => 1,
+            code::SIZED32 => 4,
+            fixed => return usize::from(fixed),
+        };
+        match self.value {
+            // The size includes the count.
+            Value::List(_) | Value::Map(_) | Value::Array(_) => 2 * width + self.content,
+            _ => width + self.content,
+        }
+    }
+
+    fn put(&self, constructor: u8, out: &mut BytesMut) {
+        let width = match code::WIDTH[usize::from(constructor)] {
+            code::SIZED8 => 1,
+            code::SIZED32 => 4,
+            _ => return put_fixed(self.value, out),
+        };
+        let mut compound = |count: usize| {
+            write::put_len(out, width + self.content, width);
+            write::put_len(out, count, width);
+        };
+        match (self.value, &self.layout) {
+            (Value::Map(map), _) => {
+                compound(map.len().saturating_mul(2));
+                for (key, entry) in map {
+                    value(key, out);
+                    value(entry, out);
+                }
+            }
+            (Value::Array(items), Some(layout)) => {
+                compound(items.len());
+                layout.put_body(out);
+            }
+            (Value::List(items) | Value::Array(items), _) => {
+                compound(items.len());
+                for item in items {
+                    value(item, out);
+                }
+            }
+            (text, _) => {
+                write::put_len(out, self.content, width);
+                out.put_slice(content(text));
+            }
+        }
+    }
+}
+
 impl<'a> Layout<'a> {
     /// `None` when the values have no constructor in common.
     fn of(items: &'a [Value]) -> Option<Self> {
-        let mut elements: Vec<&Value> = items.iter().collect();
+        let mut values: Vec<&Value> = items.iter().collect();
         let mut descriptors = Vec::new();
-        while let Some(Value::Described(first)) = elements.first().copied() {
-            for element in &mut elements {
-                match element {
+        while let Some(Value::Described(first)) = values.first().copied() {
+            for value in &mut values {
+                match value {
                     Value::Described(next)
                         if std::ptr::eq(next, first) || next.descriptor == first.descriptor =>
                     {
-                        *element = &next.value;
+                        *value = &next.value;
                     }
                     _ => return None,
                 }
             }
             descriptors.push(&first.descriptor);
         }
-        let constructor = match elements.first().copied() {
-            None => code::NULL,
-            Some(first) => shared(&elements, widest(first))?,
+        let elements: Vec<_> = values.into_iter().map(Element::of).collect();
+        let wide = elements.first().map_or(code::NULL, |first| first.widest);
+        if elements.iter().any(|element| element.widest != wide) {
+            return None;
+        }
+        let sized = code::WIDTH[usize::from(wide)] == code::SIZED32;
+        let constructor = match sized && elements.iter().all(Element::is_short) {
+            true => wide - (code::BINARY32 - code::BINARY8),
+            false => wide,
         };
-        let body = descriptors
-            .iter()
-            .map(|descriptor| 1 + value_len(descriptor))
-            .sum::<usize>()
+        let body = descriptors.iter().map(|descriptor| 1 + value_len(descriptor)).sum::<usize>()
             + 1
-            + elements
-                .iter()
-                .map(|element| element_len(element, constructor))
-                .sum::<usize>();
-        Some(Self {
-            descriptors,
-            elements,
-            constructor,
-            body,
-        })
+            + elements.iter().map(|element| element.len(constructor)).sum::<usize>();
+        Some(Self { descriptors, elements, constructor, body })
     }
 
     fn put_body(&self, out: &mut BytesMut) {
@@ -140,49 +221,26 @@ impl<'a> Layout<'a> {
             value(descriptor, out);
         }
         out.put_u8(self.constructor);
-        for each in &self.elements {
-            element(each, self.constructor, out);
+        for element in &self.elements {
+            element.put(self.constructor, out);
         }
     }
 }
 
-/// The constructor all elements can share: `wide`, or its one-byte form where every length allows it.
-fn shared(elements: &[&Value], wide: u8) -> Option<u8> {
-    if elements.iter().any(|element| widest(element) != wide) {
-        return None;
-    }
-    if code::WIDTH[usize::from(wide)] != code::SIZED32 {
-        return Some(wide);
-    }
-    let short = elements.iter().all(|element| fits_one_byte(element));
-    Some(if short {
-        wide - (code::BINARY32 - code::BINARY8)
-    } else {
-        wide
-    })
-}
-
-/// Whether the size of this element can be written in one byte.
-fn fits_one_byte(element: &Value) -> bool {
-    match element {
-        Value::List(items) => items_len(items) <= write::SHORT_BODY,
-        Value::Map(map) => entries_len(map) <= write::SHORT_BODY,
-        Value::Array(items) => match Layout::of(items) {
-            Some(layout) => write::short_array(items.len(), layout.body),
-            None => items_len(items) <= write::SHORT_BODY,
-        },
-        Value::Binary(bytes) => bytes.len() <= 0xff,
-        Value::String(text) => text.len() <= 0xff,
-        Value::Symbol(name) => name.len() <= 0xff,
-        _ => true,
-    }
-}
-
-/// The constructor with room for any value of the same type. For a value of fixed width it is the only one used in
-/// arrays. A described value has none.
-fn widest(value: &Value) -> u8 {
+/// The bytes of a string, symbol or binary.
+fn content(value: &Value) -> &[u8] {
     match value {
-        Value::Null => code::NULL,
+        Value::Binary(bytes) => bytes,
+        Value::String(text) => text.as_bytes(),
+        Value::Symbol(name) => name.as_bytes(),
+        _ => &[],
+    }
+}
+
+/// The constructor of a value whose width its type alone decides, as arrays have it. Described values, which have
+/// none, get their mark.
+fn fixed_constructor(value: &Value) -> u8 {
+    match value {
         Value::Bool(_) => code::BOOL,
         Value::Ubyte(_) => code::UBYTE,
         Value::Ushort(_) => code::USHORT,
@@ -200,30 +258,14 @@ fn widest(value: &Value) -> u8 {
         Value::Char(_) => code::CHAR,
         Value::Timestamp(_) => code::TIMESTAMP,
         Value::Uuid(_) => code::UUID,
-        Value::Binary(_) => code::BINARY32,
-        Value::String(_) => code::STRING32,
-        Value::Symbol(_) => code::SYMBOL32,
-        Value::List(_) => code::LIST32,
-        Value::Map(_) => code::MAP32,
-        Value::Array(items) if Layout::of(items).is_none() => code::LIST32,
-        Value::Array(_) => code::ARRAY32,
         Value::Described(_) => code::DESCRIBED,
+        _ => code::NULL,
     }
 }
 
-/// Writes the data of `value` behind a constructor already written.
-fn element(value: &Value, constructor: u8, out: &mut BytesMut) {
-    let width = if code::WIDTH[usize::from(constructor)] == code::SIZED8 {
-        1
-    } else {
-        4
-    };
-    let mut variable = |data: &[u8]| {
-        write::put_len(out, data.len(), width);
-        out.put_slice(data);
-    };
+/// Writes the data behind a [`fixed_constructor`].
+fn put_fixed(value: &Value, out: &mut BytesMut) {
     match value {
-        Value::Null | Value::Described(_) => {}
         Value::Bool(b) => out.put_u8((*b).into()),
         Value::Ubyte(n) => out.put_u8(*n),
         Value::Ushort(n) => out.put_u16(*n),
@@ -239,54 +281,6 @@ fn element(value: &Value, constructor: u8, out: &mut BytesMut) {
         Value::Decimal64(bytes) => out.put_slice(bytes),
         Value::Decimal128(bytes) | Value::Uuid(bytes) => out.put_slice(bytes),
         Value::Char(c) => out.put_u32((*c).into()),
-        Value::Binary(bytes) => variable(bytes),
-        Value::String(text) => variable(text.as_bytes()),
-        Value::Symbol(name) => variable(name.as_bytes()),
-        Value::List(items) => list_element(items, width, out),
-        Value::Map(map) => {
-            write::put_len(out, width + entries_len(map), width);
-            write::put_len(out, map.len().saturating_mul(2), width);
-            for (key, entry) in map {
-                self::value(key, out);
-                self::value(entry, out);
-            }
-        }
-        Value::Array(items) => match Layout::of(items) {
-            Some(layout) => {
-                write::put_len(out, width + layout.body, width);
-                write::put_len(out, items.len(), width);
-                layout.put_body(out);
-            }
-            None => list_element(items, width, out),
-        },
+        _ => {}
     }
-}
-
-fn list_element(items: &[Value], width: usize, out: &mut BytesMut) {
-    write::put_len(out, width + items_len(items), width);
-    write::put_len(out, items.len(), width);
-    for item in items {
-        value(item, out);
-    }
-}
-
-/// The size of what [`element`] writes.
-fn element_len(value: &Value, constructor: u8) -> usize {
-    let width = match code::WIDTH[usize::from(constructor)] {
-        code::SIZED8 => 1,
-        code::SIZED32 => 4,
-        fixed => return usize::from(fixed),
-    };
-    let content = match value {
-        Value::Binary(bytes) => bytes.len(),
-        Value::String(text) => text.len(),
-        Value::Symbol(name) => name.len(),
-        Value::List(items) => width + items_len(items),
-        Value::Map(map) => width + entries_len(map),
-        Value::Array(items) => {
-            width + Layout::of(items).map_or_else(|| items_len(items), |l| l.body)
-        }
-        _ => 0,
-    };
-    width + content
 }

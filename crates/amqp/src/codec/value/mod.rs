@@ -116,10 +116,7 @@ impl Value {
 
     /// Shorthand for a described value.
     pub fn described(descriptor: impl Into<Self>, value: impl Into<Self>) -> Self {
-        Self::Described(Box::new(Described {
-            descriptor: descriptor.into(),
-            value: value.into(),
-        }))
+        Self::Described(Box::new(Described { descriptor: descriptor.into(), value: value.into() }))
     }
 
     /// Shorthand for a symbol known when the program is built.
