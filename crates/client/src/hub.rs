@@ -212,6 +212,10 @@ impl Hub {
             .identifier
             .clone()
             .unwrap_or_else(|| format!("eventhubs-{}", uuid::Uuid::new_v4()));
+        let endpoint = match &options.connector {
+            Some(connector) => endpoint.with_connector(Arc::clone(connector)),
+            None => endpoint,
+        };
         let target = Target {
             audience: audience(endpoint.host(), &hub),
             endpoint,

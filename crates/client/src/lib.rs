@@ -56,7 +56,7 @@ pub use self::producer::{Destination, Producer};
 pub use self::sending::Sending;
 pub use self::stream::EventStream;
 pub use eventhubs_amqp::codec::{Map, Symbol, Value, message};
-pub use eventhubs_amqp::net::TlsOptions;
+pub use eventhubs_amqp::net::{Connecting, Connector, Stream, TlsOptions};
 pub use eventhubs_auth::{
     ConnectionString, SasKey, SasSignature, SasTokenProvider, Secret, Token, TokenKind,
     TokenProvider,

@@ -1,8 +1,9 @@
 //! Options of a hub and of a receiver.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use eventhubs_amqp::net::TlsOptions;
+use eventhubs_amqp::net::{Connector, TlsOptions};
 use eventhubs_protocol::{ConsumerGroup, OwnerLevel, StartPosition};
 
 /// Options of a [`Hub`](crate::Hub).
@@ -32,6 +33,8 @@ pub struct HubOptions {
     pub pending_bytes_max: usize,
     /// Whom to trust and who to be. Default: the platform's roots, no client certificate.
     pub tls: TlsOptions,
+    /// Makes the stream below TLS and AMQP. Default: TCP.
+    pub connector: Option<Arc<dyn Connector>>,
 }
 
 impl Default for HubOptions {
@@ -48,6 +51,7 @@ impl Default for HubOptions {
             pending_sends_max: 4096,
             pending_bytes_max: 16 << 20,
             tls: TlsOptions::default(),
+            connector: None,
         }
     }
 }
@@ -71,6 +75,13 @@ impl HubOptions {
     #[must_use]
     pub fn with_tls(mut self, tls: TlsOptions) -> Self {
         self.tls = tls;
+        self
+    }
+
+    /// Connects over another transport than TCP, such as a pipe to an emulator in the same process.
+    #[must_use]
+    pub fn with_connector(mut self, connector: Arc<dyn Connector>) -> Self {
+        self.connector = Some(connector);
         self
     }
 }

@@ -18,10 +18,7 @@ pub(crate) struct Timer {
 impl Timer {
     pub(crate) fn new() -> Self {
         let sleep = tokio::time::sleep_until(tokio::time::Instant::now());
-        Self {
-            sleep: Box::pin(sleep),
-            set: None,
-        }
+        Self { sleep: Box::pin(sleep), set: None }
     }
 
     /// Polls for `deadline`; without one it is never ready.

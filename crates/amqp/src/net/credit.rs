@@ -24,11 +24,7 @@ impl Budget {
         let room = self.bytes_max.saturating_sub(self.waiting_bytes);
         let by_bytes = u32::try_from(room / self.largest.max(1)).unwrap_or(u32::MAX);
         let credit = by_count.min(by_bytes);
-        if self.waiting == 0 {
-            credit.max(1)
-        } else {
-            credit
-        }
+        if self.waiting == 0 { credit.max(1) } else { credit }
     }
 }
 
@@ -42,73 +38,29 @@ pub(crate) fn step(prefetch: u32) -> u32 {
 mod tests {
     use super::*;
 
-    const BUDGET: Budget = Budget {
-        prefetch: 300,
-        bytes_max: 1 << 20,
-        waiting: 0,
-        waiting_bytes: 0,
-        largest: 0,
-    };
+    const BUDGET: Budget =
+        Budget { prefetch: 300, bytes_max: 1 << 20, waiting: 0, waiting_bytes: 0, largest: 0 };
 
     #[test]
     fn small_events_are_bound_by_count() {
         assert_eq!(BUDGET.credit(), 300);
         assert_eq!(
-            Budget {
-                waiting: 100,
-                waiting_bytes: 100_000,
-                largest: 1000,
-                ..BUDGET
-            }
-            .credit(),
+            Budget { waiting: 100, waiting_bytes: 100_000, largest: 1000, ..BUDGET }.credit(),
             200
         );
-        assert_eq!(
-            Budget {
-                waiting: 400,
-                ..BUDGET
-            }
-            .credit(),
-            0
-        );
+        assert_eq!(Budget { waiting: 400, ..BUDGET }.credit(), 0);
     }
 
     #[test]
     fn large_events_are_bound_by_bytes() {
-        let large = Budget {
-            largest: 256 << 10,
-            ..BUDGET
-        };
+        let large = Budget { largest: 256 << 10, ..BUDGET };
         assert_eq!(large.credit(), 4);
-        assert_eq!(
-            Budget {
-                waiting: 3,
-                waiting_bytes: 768 << 10,
-                ..large
-            }
-            .credit(),
-            1
-        );
-        assert_eq!(
-            Budget {
-                waiting: 4,
-                waiting_bytes: 1 << 20,
-                ..large
-            }
-            .credit(),
-            0
-        );
+        assert_eq!(Budget { waiting: 3, waiting_bytes: 768 << 10, ..large }.credit(), 1);
+        assert_eq!(Budget { waiting: 4, waiting_bytes: 1 << 20, ..large }.credit(), 0);
     }
 
     #[test]
     fn a_message_larger_than_the_budget_gets_through_alone() {
-        assert_eq!(
-            Budget {
-                largest: 20 << 20,
-                ..BUDGET
-            }
-            .credit(),
-            1
-        );
+        assert_eq!(Budget { largest: 20 << 20, ..BUDGET }.credit(), 1);
     }
 }

@@ -52,11 +52,7 @@ pub(crate) struct Deadlines {
 impl Deadlines {
     pub(crate) fn add(&mut self, at: Instant, due: Due) {
         self.order += 1;
-        self.heap.push(Reverse(Entry {
-            at,
-            order: self.order,
-            due,
-        }));
+        self.heap.push(Reverse(Entry { at, order: self.order, due }));
     }
 
     pub(crate) fn next(&self) -> Option<Instant> {

@@ -42,10 +42,7 @@ pub struct DriveOptions {
 
 impl Default for DriveOptions {
     fn default() -> Self {
-        Self {
-            write_timeout: Duration::from_secs(30),
-            read_buffer_bytes: 128 << 10,
-        }
+        Self { write_timeout: Duration::from_secs(30), read_buffer_bytes: 128 << 10 }
     }
 }
 
@@ -133,12 +130,7 @@ impl<S: Stream, V: Service> Driver<S, V> {
     /// The next moment anybody cares about.
     fn deadline(&self) -> Option<Instant> {
         let stalled = self.stalled.map(|since| since + self.options.write_timeout);
-        let all = [
-            self.engine.poll_timeout(),
-            self.service.timeout(),
-            stalled,
-            self.lingering,
-        ];
+        let all = [self.engine.poll_timeout(), self.service.timeout(), stalled, self.lingering];
         all.into_iter().flatten().min()
     }
 
@@ -174,10 +166,7 @@ impl<S: Stream, V: Service> Driver<S, V> {
             let stream = Pin::new(&mut self.stream);
             match stream.poll_write_vectored(cx, &slices[..used]) {
                 Poll::Ready(Ok(0)) => {
-                    self.fail(
-                        now,
-                        CloseReason::Transport("the stream takes no more".to_owned()),
-                    );
+                    self.fail(now, CloseReason::Transport("the stream takes no more".to_owned()));
                 }
                 Poll::Ready(Ok(count)) => {
                     self.engine.wrote(count);
@@ -211,19 +200,12 @@ impl<S: Stream, V: Service> Driver<S, V> {
                 }
             }
         }
-        if progress && self.engine.has_touched() {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        if progress && self.engine.has_touched() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn check_stall(&mut self, now: Instant) {
         let limit = self.options.write_timeout;
-        if self
-            .stalled
-            .is_some_and(|since| now.saturating_duration_since(since) >= limit)
-        {
+        if self.stalled.is_some_and(|since| now.saturating_duration_since(since) >= limit) {
             self.fail(now, CloseReason::WriteTimeout);
         }
     }
@@ -240,21 +222,14 @@ impl<S: Stream, V: Service> Driver<S, V> {
         if !self.engine.has_output() && !self.unflushed {
             return true;
         }
-        let until = *self
-            .lingering
-            .get_or_insert(now + self.engine.options().close_timeout);
+        let until = *self.lingering.get_or_insert(now + self.engine.options().close_timeout);
         now >= until
     }
 
     /// Ends the stream without waiting for the peer: whatever it still sends is of no interest.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
-        Poll::Ready(
-            self.engine
-                .close_reason()
-                .cloned()
-                .unwrap_or(CloseReason::Eof),
-        )
+        Poll::Ready(self.engine.close_reason().cloned().unwrap_or(CloseReason::Eof))
     }
 }
 

@@ -1,5 +1,10 @@
 //! Where to dial and how the bytes are protected on the way.
 
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -13,6 +18,33 @@ pub struct Endpoint {
     host: String,
     port: u16,
     tls: Option<TlsOptions>,
+    connector: Option<Arc<dyn Connector>>,
+}
+
+/// What [`Connector::connect`] gives.
+pub type Connecting<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send + 'a>>;
+
+/// Makes the stream below TLS and AMQP, in place of TCP: a pipe in memory, a tunnel, a socket with
+/// options of its own.
+pub trait Connector: fmt::Debug + Send + Sync {
+    /// A new stream to `host` and `port`. Dropped when it takes longer than the connect time-out.
+    fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a>;
+}
+
+/// TCP, with the runtime's name resolution.
+#[derive(Debug)]
+struct Tcp;
+
+impl Connector for Tcp {
+    fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a> {
+        Box::pin(async move {
+            let tcp = TcpStream::connect((host, port)).await?;
+            // Flows and dispositions are small and must not wait for the peer's delayed
+            // acknowledgement.
+            tcp.set_nodelay(true)?;
+            Ok(Box::new(tcp) as Box<dyn Stream>)
+        })
+    }
 }
 
 /// Whom to trust and who to be. Certificates are always checked; there is no option to skip it.
@@ -26,8 +58,8 @@ pub struct TlsOptions {
     pub client_certificate: Option<(Vec<Vec<u8>>, Vec<u8>)>,
 }
 
-impl std::fmt::Debug for TlsOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for TlsOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsOptions")
             .field("server_name", &self.server_name)
             .field("own_roots", &self.roots_der.len())
@@ -39,20 +71,19 @@ impl std::fmt::Debug for TlsOptions {
 impl Endpoint {
     /// An endpoint without TLS.
     pub fn plain(host: impl Into<String>, port: u16) -> Self {
-        Self {
-            host: host.into(),
-            port,
-            tls: None,
-        }
+        Self { host: host.into(), port, tls: None, connector: None }
     }
 
     /// An endpoint with TLS from the first byte, as on port 5671.
     pub fn tls(host: impl Into<String>, port: u16, options: TlsOptions) -> Self {
-        Self {
-            host: host.into(),
-            port,
-            tls: Some(options),
-        }
+        Self { host: host.into(), port, tls: Some(options), connector: None }
+    }
+
+    /// The same, over another transport than TCP.
+    #[must_use]
+    pub fn with_connector(mut self, connector: Arc<dyn Connector>) -> Self {
+        self.connector = Some(connector);
+        self
     }
 
     /// The host.
@@ -74,35 +105,36 @@ impl Endpoint {
     }
 
     async fn connect_steps(&self) -> Result<Box<dyn Stream>, Error> {
-        let failed = |error: std::io::Error| {
-            self.error(Operation::Connect, ErrorKind::Transport(error.to_string()))
+        let connector: &dyn Connector = match &self.connector {
+            Some(connector) => connector.as_ref(),
+            None => &Tcp,
         };
-        let tcp = TcpStream::connect((self.host.as_str(), self.port))
-            .await
-            .map_err(failed)?;
-        // Flows and dispositions are small and must not wait for the peer's delayed acknowledgement.
-        tcp.set_nodelay(true).map_err(failed)?;
+        let stream = connector.connect(&self.host, self.port).await.map_err(|error| {
+            self.error(Operation::Connect, ErrorKind::Transport(error.to_string()))
+        })?;
         match &self.tls {
-            None => Ok(Box::new(tcp)),
-            Some(options) => self.connect_tls(tcp, options).await,
+            None => Ok(stream),
+            Some(options) => self.connect_tls(stream, options).await,
         }
     }
 
     #[cfg(feature = "tls")]
     async fn connect_tls(
         &self,
-        tcp: TcpStream,
+        stream: Box<dyn Stream>,
         options: &TlsOptions,
     ) -> Result<Box<dyn Stream>, Error> {
         let failed = |text: String| self.error(Operation::Tls, ErrorKind::Tls(text));
-        let stream = super::tls::connect(tcp, &self.host, options)
-            .await
-            .map_err(failed)?;
+        let stream = super::tls::connect(stream, &self.host, options).await.map_err(failed)?;
         Ok(Box::new(stream))
     }
 
     #[cfg(not(feature = "tls"))]
-    async fn connect_tls(&self, _: TcpStream, _: &TlsOptions) -> Result<Box<dyn Stream>, Error> {
+    async fn connect_tls(
+        &self,
+        _: Box<dyn Stream>,
+        _: &TlsOptions,
+    ) -> Result<Box<dyn Stream>, Error> {
         let text = "built without TLS; enable feature `tls-aws-lc-rs` or `tls-ring`";
         Err(self.error(Operation::Tls, ErrorKind::Tls(text.to_owned())))
     }

@@ -73,11 +73,7 @@ pub struct Error {
 
 impl Error {
     pub(crate) fn new(operation: Operation, entity: impl Into<String>, kind: ErrorKind) -> Self {
-        Self {
-            operation,
-            entity: entity.into(),
-            kind: Box::new(kind),
-        }
+        Self { operation, entity: entity.into(), kind: Box::new(kind) }
     }
 
     /// What was being done.

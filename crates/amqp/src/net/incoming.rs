@@ -60,13 +60,7 @@ pub struct IncomingLink {
 
 impl IncomingLink {
     pub(crate) fn new(id: LinkId, attach: Box<Attach>, inbox: Arc<Inbox>) -> Self {
-        Self {
-            id,
-            attach,
-            inbox,
-            connection: None,
-            answered: false,
-        }
+        Self { id, attach, inbox, connection: None, answered: false }
     }
 
     /// The peer's attach; its role is the peer's.
@@ -96,10 +90,7 @@ impl IncomingLink {
         answer.rcv_settle_mode = self.attach.rcv_settle_mode;
         let link = Arc::new(SendLink::new(&options, Arc::clone(&self.inbox)));
         let owner = SendOwner(Arc::clone(&link));
-        self.answer(
-            &connection,
-            Command::AcceptSender(self.id, Box::new(answer), link),
-        )?;
+        self.answer(&connection, Command::AcceptSender(self.id, Box::new(answer), link))?;
         Ok(Sender::new(owner, self.attach.clone(), connection))
     }
 
@@ -116,16 +107,8 @@ impl IncomingLink {
         answer.snd_settle_mode = self.attach.snd_settle_mode;
         let link = Arc::new(ReceiveLink::new(&options, Arc::clone(&self.inbox)));
         let owner = ReceiveOwner(Arc::clone(&link));
-        self.answer(
-            &connection,
-            Command::AcceptReceiver(self.id, Box::new(answer), link),
-        )?;
-        Ok(Receiver::new(
-            owner,
-            self.attach.clone(),
-            &options,
-            connection,
-        ))
+        self.answer(&connection, Command::AcceptReceiver(self.id, Box::new(answer), link))?;
+        Ok(Receiver::new(owner, self.attach.clone(), &options, connection))
     }
 
     /// Refuses the link and says why.
@@ -148,9 +131,7 @@ impl IncomingLink {
 
     fn answer(&mut self, connection: &Connection, command: Command) -> Result<(), Error> {
         self.answered = true;
-        self.inbox
-            .command(command)
-            .map_err(|_| connection.gone(Operation::Accept))
+        self.inbox.command(command).map_err(|_| connection.gone(Operation::Accept))
     }
 }
 

@@ -51,7 +51,7 @@ mod tls;
 
 pub use self::connection::{AcceptOptions, Connection, ConnectionOptions, Session};
 pub use self::drive::{DriveOptions, Service, Stream, drive};
-pub use self::endpoint::{Endpoint, TlsOptions};
+pub use self::endpoint::{Connecting, Connector, Endpoint, TlsOptions};
 pub use self::error::{Error, ErrorKind, LinkClosed, Operation, SendFailure};
 pub use self::incoming::{Incoming, IncomingLink};
 pub use self::receiver::{Receiver, ReceiverOptions};

@@ -103,10 +103,7 @@ impl Owner {
     }
 
     fn entry(&mut self, id: LinkId) -> Option<&mut Entry> {
-        self.links
-            .get_mut(id.index())?
-            .as_mut()
-            .filter(|entry| entry.id == id)
+        self.links.get_mut(id.index())?.as_mut().filter(|entry| entry.id == id)
     }
 
     fn insert(&mut self, entry: Entry) {
@@ -123,11 +120,7 @@ impl Owner {
     }
 
     fn error(&self, operation: Operation, entity: &str, kind: ErrorKind) -> Error {
-        let entity = if entity.is_empty() {
-            &self.entity
-        } else {
-            entity
-        };
+        let entity = if entity.is_empty() { &self.entity } else { entity };
         Error::new(operation, entity, kind)
     }
 
@@ -198,24 +191,16 @@ impl Owner {
         request: Box<AttachRequest>,
     ) {
         let (session_options, timeout, name) = match &request.options {
-            LinkOptions::Sender(options) => (
-                options.session,
-                options.attach_timeout,
-                options.name.clone(),
-            ),
-            LinkOptions::Receiver(options) => (
-                options.session,
-                options.attach_timeout,
-                options.name.clone(),
-            ),
+            LinkOptions::Sender(options) => {
+                (options.session, options.attach_timeout, options.name.clone())
+            }
+            LinkOptions::Receiver(options) => {
+                (options.session, options.attach_timeout, options.name.clone())
+            }
         };
         self.names += 1;
         let container = &engine.options().container_id;
-        let name = if name.is_empty() {
-            format!("{container}-{}", self.names)
-        } else {
-            name
-        };
+        let name = if name.is_empty() { format!("{container}-{}", self.names) } else { name };
         let attach = match &request.options {
             LinkOptions::Sender(options) => options.attach(name),
             LinkOptions::Receiver(options) => options.attach(name),
@@ -223,20 +208,13 @@ impl Owner {
         match Self::attach_link(engine, request.session, session_options, attach) {
             Ok((session, id)) => {
                 let own_session = request.session.is_none();
-                self.insert(Entry {
-                    id,
-                    session,
-                    own_session,
-                    phase: Phase::Attaching(request),
-                });
+                self.insert(Entry { id, session, own_session, phase: Phase::Attaching(request) });
                 self.deadlines.add(now + timeout, Due::Link(id));
             }
             Err(text) => {
                 let kind = ErrorKind::Exhausted(text);
                 let entity = address(&request.options);
-                let _ = request
-                    .reply
-                    .send(Err(self.error(Operation::Attach, &entity, kind)));
+                let _ = request.reply.send(Err(self.error(Operation::Attach, &entity, kind)));
             }
         }
     }
@@ -276,12 +254,7 @@ impl Owner {
 
     fn start_receiving(&mut self, engine: &mut Connection, id: LinkId, link: Arc<ReceiveLink>) {
         let _ = link.id.set(id);
-        let mut receiving = Receiving {
-            link,
-            waiting: 0,
-            waiting_bytes: 0,
-            largest: 0,
-        };
+        let mut receiving = Receiving { link, waiting: 0, waiting_bytes: 0, largest: 0 };
         if lock(&receiving.link.state).leaving {
             // Given up before it had a name: its flag was raised in vain.
             lock(&receiving.link.state).dirty = true;
@@ -295,13 +268,7 @@ impl Owner {
 
     /// Writes what a sender has queued, as credit and room allow.
     fn pump(&mut self, engine: &mut Connection, now: Instant, id: LinkId, link: &Arc<SendLink>) {
-        if !matches!(
-            self.entry(id),
-            Some(Entry {
-                phase: Phase::Sending(_),
-                ..
-            })
-        ) {
+        if !matches!(self.entry(id), Some(Entry { phase: Phase::Sending(_), .. })) {
             return;
         }
         let mut state = lock(&link.state);
@@ -309,12 +276,7 @@ impl Owner {
         state.ring.stamp(now + link.send_timeout);
         while let Some((number, payload, message_format)) = state.ring.next_queued() {
             let settled = link.settled;
-            let outgoing = Outgoing {
-                payload,
-                message_format,
-                settled,
-                token: number,
-            };
+            let outgoing = Outgoing { payload, message_format, settled, token: number };
             match engine.send(id, outgoing) {
                 Ok(delivery_id) => {
                     state.ring.mark_sent(number, delivery_id);
@@ -326,8 +288,7 @@ impl Owner {
                 }
                 Err(SendError::TooLarge { size, limit }) => {
                     let failure = super::SendFailure::TooLarge { size, limit };
-                    self.wakers
-                        .extend(state.ring.complete(number, Err(failure)));
+                    self.wakers.extend(state.ring.complete(number, Err(failure)));
                 }
                 Err(SendError::NoCredit | SendError::Full | SendError::Detached) => break,
             }
@@ -381,22 +342,15 @@ impl Owner {
                     Some(state) => Ok(state),
                     None => Err(super::SendFailure::Unknown(LinkClosed::Remote(None))),
                 };
-                self.wakers
-                    .extend(state.ring.complete(outcome.token, result));
+                self.wakers.extend(state.ring.complete(outcome.token, result));
             }
         }
         self.pump(engine, now, id, link);
     }
 
     fn handle_deliveries(&mut self, engine: &mut Connection, id: LinkId) {
-        let Some(Entry {
-            phase: Phase::Receiving(receiving),
-            ..
-        }) = self
-            .links
-            .get_mut(id.index())
-            .and_then(Option::as_mut)
-            .filter(|e| e.id == id)
+        let Some(Entry { phase: Phase::Receiving(receiving), .. }) =
+            self.links.get_mut(id.index()).and_then(Option::as_mut).filter(|e| e.id == id)
         else {
             return;
         };
@@ -442,20 +396,11 @@ impl Owner {
             )
         };
         for settlement in settlements {
-            let super::receiver::Settlement {
-                first,
-                last,
-                state,
-                settled,
-            } = settlement;
+            let super::receiver::Settlement { first, last, state, settled } = settlement;
             engine.settle(id, first, last, state, settled);
         }
         engine.consumed(id, bytes);
-        let Some(Entry {
-            phase: Phase::Receiving(receiving),
-            ..
-        }) = self.entry(id)
-        else {
+        let Some(Entry { phase: Phase::Receiving(receiving), .. }) = self.entry(id) else {
             return;
         };
         receiving.waiting = receiving.waiting.saturating_sub(taken);
@@ -492,19 +437,11 @@ impl Owner {
 
     fn handle_event(&mut self, engine: &mut Connection, event: Event) {
         match event {
-            Event::SaslInit {
-                mechanism,
-                initial_response,
-                ..
-            } => {
+            Event::SaslInit { mechanism, initial_response, .. } => {
                 let welcome = self.acceptor.as_ref().is_some_and(|acceptor| {
                     (acceptor.authenticate)(mechanism.as_str(), initial_response.as_deref())
                 });
-                let code = if welcome {
-                    sasl::Code::Ok
-                } else {
-                    sasl::Code::Auth
-                };
+                let code = if welcome { sasl::Code::Ok } else { sasl::Code::Auth };
                 engine.sasl_outcome(code);
             }
             Event::SaslChallenge(_) => engine.sasl_response(bytes::Bytes::new()),
@@ -515,31 +452,17 @@ impl Owner {
                     let _ = opening.send(Ok(super::Connection::new(handle, open)));
                 }
             }
-            Event::Begin {
-                session,
-                incoming: true,
-                ..
-            } => {
+            Event::Begin { session, incoming: true, .. } => {
                 let _ = engine.accept_session(session, SessionOptions::default());
             }
             Event::Begin { .. } | Event::Drained { .. } | Event::End { .. } => {}
-            Event::Attach {
-                link,
-                session,
-                attach,
-                incoming: true,
-            } => {
+            Event::Attach { link, session, attach, incoming: true } => {
                 self.handle_incoming(engine, link, session, attach);
             }
             Event::Attach { link, attach, .. } => self.handle_attached(engine, link, attach),
             // What can be sent was sent when it was queued.
             Event::Drain { link } => engine.drained(link),
-            Event::Detach {
-                link,
-                error,
-                origin,
-                ..
-            } => {
+            Event::Detach { link, error, origin, .. } => {
                 self.handle_detached(engine, link, error, origin);
             }
             Event::Closed(reason) => self.handle_closed(&reason),
@@ -557,12 +480,7 @@ impl Owner {
             let text = "this end accepts no links";
             return engine.refuse(id, AmqpError::new(condition::NOT_ALLOWED, text));
         }
-        self.insert(Entry {
-            id,
-            session,
-            own_session: false,
-            phase: Phase::Incoming,
-        });
+        self.insert(Entry { id, session, own_session: false, phase: Phase::Incoming });
         let link = IncomingLink::new(id, attach, Arc::clone(&self.inbox));
         if let Some(acceptor) = &self.acceptor {
             // A link that finds the queue full is dropped, which refuses it.
@@ -629,9 +547,7 @@ impl Owner {
                     closed => ErrorKind::Detached(closed.clone()),
                 };
                 let entity = address(&request.options);
-                let _ = request
-                    .reply
-                    .send(Err(self.error(Operation::Attach, &entity, kind)));
+                let _ = request.reply.send(Err(self.error(Operation::Attach, &entity, kind)));
             }
             Phase::Incoming => {}
             Phase::Sending(link) => close_sender(&link, closed, &mut self.wakers),
@@ -668,11 +584,7 @@ impl Owner {
         let (session, own) = (entry.session, entry.own_session);
         match &entry.phase {
             Phase::Attaching(_) => {
-                if let Some(Entry {
-                    phase: Phase::Attaching(request),
-                    ..
-                }) = self.remove(id)
-                {
+                if let Some(Entry { phase: Phase::Attaching(request), .. }) = self.remove(id) {
                     let (entity, timeout) = (address(&request.options), timeout(&request.options));
                     let kind = ErrorKind::Timeout(timeout);
                     let late = self.error(Operation::Attach, &entity, kind);
@@ -694,11 +606,7 @@ impl Owner {
     }
 
     fn handle_sends_overdue(&mut self, engine: &mut Connection, now: Instant, id: LinkId) {
-        let Some(Entry {
-            phase: Phase::Sending(link),
-            ..
-        }) = self.entry(id)
-        else {
+        let Some(Entry { phase: Phase::Sending(link), .. }) = self.entry(id) else {
             return;
         };
         let link = Arc::clone(link);
@@ -706,9 +614,7 @@ impl Owner {
         state.armed = false;
         let timeout = link.send_timeout;
         let mut overdue = std::mem::take(&mut self.overdue);
-        state
-            .ring
-            .expire(now, timeout, &mut overdue, &mut self.wakers);
+        state.ring.expire(now, timeout, &mut overdue, &mut self.wakers);
         for late in overdue.drain(..) {
             // A delivery that did not leave whole is aborted, so the peer cannot have it.
             let failure = if engine.abort(id, late.delivery_id) {
@@ -716,8 +622,7 @@ impl Owner {
             } else {
                 super::SendFailure::UnknownInTime(timeout)
             };
-            self.wakers
-                .extend(state.ring.complete(late.number, Err(failure)));
+            self.wakers.extend(state.ring.complete(late.number, Err(failure)));
         }
         self.overdue = overdue;
         self.settle_sender(engine, now, id, &link, state);

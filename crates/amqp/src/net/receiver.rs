@@ -50,10 +50,7 @@ impl ReceiverOptions {
     /// Receives from `address`.
     pub fn from(address: impl Into<String>) -> Self {
         Self {
-            source: Source {
-                address: Some(address.into()),
-                ..Source::default()
-            },
+            source: Source { address: Some(address.into()), ..Source::default() },
             ..Self::default()
         }
     }
@@ -272,12 +269,7 @@ impl Receiver {
     fn push_accepted(&mut self, (first, last): (u32, u32)) {
         let settled = !self.settled_by_peer;
         let state = DeliveryState::Accepted;
-        lock(&self.link.0.state).settlements.push(Settlement {
-            first,
-            last,
-            state,
-            settled,
-        });
+        lock(&self.link.0.state).settlements.push(Settlement { first, last, state, settled });
     }
 
     /// Tells the owner task what was consumed.
@@ -325,12 +317,7 @@ impl Receiver {
         let id = delivery.id();
         let settled = !self.settled_by_peer;
         let mut shared = lock(&self.link.0.state);
-        shared.settlements.push(Settlement {
-            first: id,
-            last: id,
-            state,
-            settled,
-        });
+        shared.settlements.push(Settlement { first: id, last: id, state, settled });
         self.link.0.mark(shared);
     }
 

@@ -72,10 +72,7 @@ impl SendRing {
         self.pending += 1;
         self.bytes += payload.len();
         self.slots.push_back(Slot {
-            state: State::Queued {
-                payload,
-                message_format,
-            },
+            state: State::Queued { payload, message_format },
             waker: None,
             deadline: None,
             abandoned: false,
@@ -98,14 +95,8 @@ impl SendRing {
         self.next = self.next.max(self.base);
         while self.next < self.end() {
             let number = self.next;
-            if let Some(Slot {
-                state:
-                    State::Queued {
-                        payload,
-                        message_format,
-                    },
-                ..
-            }) = self.slot(number)
+            if let Some(Slot { state: State::Queued { payload, message_format }, .. }) =
+                self.slot(number)
             {
                 return Some((number, payload.clone(), *message_format));
             }
@@ -119,10 +110,7 @@ impl SendRing {
         if let Some(slot) = self.slot(number)
             && let State::Queued { payload, .. } = &slot.state
         {
-            slot.state = State::Sent {
-                size: payload.len(),
-                delivery_id,
-            };
+            slot.state = State::Sent { size: payload.len(), delivery_id };
             self.next = number + 1;
         }
     }
@@ -163,11 +151,7 @@ impl SendRing {
             State::Sent { size, .. } => *size,
             State::Done(_) | State::Taken => return None,
         };
-        slot.state = if slot.abandoned {
-            State::Taken
-        } else {
-            State::Done(result)
-        };
+        slot.state = if slot.abandoned { State::Taken } else { State::Done(result) };
         let waker = slot.waker.take();
         self.pending -= 1;
         self.bytes -= size;
@@ -242,10 +226,7 @@ impl SendRing {
                     let late = Err(SendFailure::NotSentInTime(timeout));
                     wakers.extend(self.complete(number, late));
                 }
-                State::Sent { delivery_id, .. } => overdue.push(Overdue {
-                    number,
-                    delivery_id,
-                }),
+                State::Sent { delivery_id, .. } => overdue.push(Overdue { number, delivery_id }),
                 State::Done(_) | State::Taken => {}
             }
             number += 1;
@@ -278,11 +259,7 @@ impl SendRing {
             if !gone {
                 return;
             }
-            if let Some(Slot {
-                state: State::Done(result),
-                ..
-            }) = self.slots.pop_front()
-            {
+            if let Some(Slot { state: State::Done(result), .. }) = self.slots.pop_front() {
                 self.parked.insert(self.base, result);
             }
             self.base += 1;
@@ -327,11 +304,7 @@ mod tests {
                 assert!(poll(&mut ring, number).is_ready());
             }
         }
-        assert!(
-            ring.slots.len() <= FINISHED_IN_RING_MAX + 1,
-            "{} slots",
-            ring.slots.len()
-        );
+        assert!(ring.slots.len() <= FINISHED_IN_RING_MAX + 1, "{} slots", ring.slots.len());
         assert_eq!(poll(&mut ring, 0), Poll::Ready(Ok(DeliveryState::Accepted)));
         assert!(ring.parked.is_empty());
     }

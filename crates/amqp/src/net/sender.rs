@@ -50,10 +50,7 @@ impl SenderOptions {
     /// Sends to `address`.
     pub fn to(address: impl Into<String>) -> Self {
         Self {
-            target: Target {
-                address: Some(address.into()),
-                ..Target::default()
-            },
+            target: Target { address: Some(address.into()), ..Target::default() },
             ..Self::default()
         }
     }
@@ -188,13 +185,7 @@ pub struct Sender {
 
 impl Sender {
     pub(crate) fn new(link: SendOwner, remote: Box<Attach>, connection: Connection) -> Self {
-        Self {
-            handle: Arc::new(Handle {
-                link,
-                remote,
-                _connection: connection,
-            }),
-        }
+        Self { handle: Arc::new(Handle { link, remote, _connection: connection }) }
     }
 
     /// Queues a delivery at once and gives a future of its outcome. Deliveries leave in the order
@@ -225,17 +216,11 @@ impl Sender {
             None => None,
         };
         if let Some(failure) = refused {
-            return Sending {
-                handle: Arc::clone(&self.handle),
-                step: Step::Refused(failure),
-            };
+            return Sending { handle: Arc::clone(&self.handle), step: Step::Refused(failure) };
         }
         let number = state.ring.push(payload, message_format);
         link.mark(state);
-        Sending {
-            handle: Arc::clone(&self.handle),
-            step: Step::Queued(number),
-        }
+        Sending { handle: Arc::clone(&self.handle), step: Step::Queued(number) }
     }
 
     /// Waits until fewer sends and bytes are pending than the options allow, or the link is gone.
@@ -265,10 +250,7 @@ impl Sender {
 
     /// Largest message the peer takes, in bytes; `None` when it names no limit.
     pub fn max_message_size(&self) -> Option<u64> {
-        self.handle
-            .remote
-            .max_message_size
-            .filter(|size| *size != 0)
+        self.handle.remote.max_message_size.filter(|size| *size != 0)
     }
 
     /// Why the link is gone, if it is.

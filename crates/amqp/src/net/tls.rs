@@ -6,10 +6,10 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::drive::Stream;
 use super::endpoint::TlsOptions;
 
 /// The provider this crate was built with; aws-lc-rs when there are both.
@@ -28,9 +28,7 @@ fn config(options: &TlsOptions) -> Result<ClientConfig, String> {
         .map_err(|error| error.to_string())?;
     let builder = if options.roots_der.is_empty() {
         use rustls_platform_verifier::BuilderVerifierExt;
-        builder
-            .with_platform_verifier()
-            .map_err(|error| error.to_string())?
+        builder.with_platform_verifier().map_err(|error| error.to_string())?
     } else {
         let mut roots = RootCertStore::empty();
         for root in &options.roots_der {
@@ -53,17 +51,14 @@ fn config(options: &TlsOptions) -> Result<ClientConfig, String> {
     }
 }
 
-pub(crate) async fn connect(
-    tcp: TcpStream,
+pub(crate) async fn connect<S: Stream>(
+    stream: S,
     host: &str,
     options: &TlsOptions,
-) -> Result<TlsStream<TcpStream>, String> {
+) -> Result<TlsStream<S>, String> {
     let name = options.server_name.as_deref().unwrap_or(host);
     let name = ServerName::try_from(name.to_owned())
         .map_err(|_| "the host is not a name or address that a certificate can carry".to_owned())?;
     let connector = TlsConnector::from(Arc::new(config(options)?));
-    connector
-        .connect(name, tcp)
-        .await
-        .map_err(|error| error.to_string())
+    connector.connect(name, stream).await.map_err(|error| error.to_string())
 }
