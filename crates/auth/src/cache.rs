@@ -93,11 +93,7 @@ impl TokenCache {
                 Ok(ticket) => ticket,
                 Err(_) => return Ok(token),
             },
-            View::Nothing => slot
-                .ticket
-                .acquire()
-                .await
-                .expect("the ticket is never closed"),
+            View::Nothing => slot.ticket.acquire().await.expect("the ticket is never closed"),
         };
         // Whoever held the ticket before has most likely fetched what is needed here.
         match slot.look(&self.clock) {
@@ -128,11 +124,7 @@ impl TokenCache {
             return;
         };
         let mut state = slot.state();
-        if state
-            .held
-            .as_ref()
-            .is_some_and(|held| held.token.is(refused))
-        {
+        if state.held.as_ref().is_some_and(|held| held.token.is(refused)) {
             state.held = None;
         }
     }
@@ -141,15 +133,11 @@ impl TokenCache {
         let token = match timeout(self.fetch_timeout, self.provider.token(audience)).await {
             Ok(fetched) => fetched?,
             Err(_) => {
-                return Err(Error::TimedOut {
-                    within: self.fetch_timeout,
-                });
+                return Err(Error::TimedOut { within: self.fetch_timeout });
             }
         };
         if token.expires() <= self.clock.now() {
-            return Err(Error::ExpiredOnArrival {
-                at: token.expires(),
-            });
+            return Err(Error::ExpiredOnArrival { at: token.expires() });
         }
         Ok(token)
     }
@@ -160,10 +148,8 @@ impl TokenCache {
             return Arc::clone(slot);
         }
         if slots.len() >= MAX_AUDIENCES {
-            let first = slots
-                .iter()
-                .min_by_key(|(_, slot)| slot.ends())
-                .map(|(key, _)| key.clone());
+            let first =
+                slots.iter().min_by_key(|(_, slot)| slot.ends()).map(|(key, _)| key.clone());
             if let Some(first) = first {
                 slots.remove(&first);
             }
@@ -196,10 +182,7 @@ struct Slot {
 
 impl Default for Slot {
     fn default() -> Self {
-        Self {
-            ticket: Semaphore::new(1),
-            state: Mutex::default(),
-        }
+        Self { ticket: Semaphore::new(1), state: Mutex::default() }
     }
 }
 
@@ -272,14 +255,8 @@ impl Slot {
         let error = match fetched {
             Ok(token) => {
                 let life = token.expires().saturating_since(wall);
-                let due = token
-                    .is_renewable()
-                    .then(|| now + renewal::after(life, spread()));
-                state.held = Some(Held {
-                    token: token.clone(),
-                    ends: now + life,
-                    renew_at: due,
-                });
+                let due = token.is_renewable().then(|| now + renewal::after(life, spread()));
+                state.held = Some(Held { token: token.clone(), ends: now + life, renew_at: due });
                 state.failed = None;
                 tracing::debug!(audience, life = ?life, "token fetched");
                 return Ok(token);
@@ -287,19 +264,14 @@ impl Slot {
             Err(error) => error,
         };
         tracing::warn!(audience, %error, "no token from the provider");
-        let served = state
-            .held
-            .as_mut()
-            .filter(|held| now < held.ends && wall < held.token.expires());
+        let served =
+            state.held.as_mut().filter(|held| now < held.ends && wall < held.token.expires());
         if let Some(held) = served {
             let left = held.ends.saturating_duration_since(now);
             held.renew_at = Some(now + RENEWAL_RETRY.min(left / 2));
             return Ok(held.token.clone());
         }
-        state.failed = Some(Failure {
-            error: error.clone(),
-            until: now + FAILURE_KEPT,
-        });
+        state.failed = Some(Failure { error: error.clone(), until: now + FAILURE_KEPT });
         Err(error)
     }
 }

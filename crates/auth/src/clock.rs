@@ -50,10 +50,7 @@ impl fmt::Debug for Clock {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place of this crate that reads the clock"
-)]
+#[expect(clippy::disallowed_methods, reason = "the one place of this crate that reads the clock")]
 fn system_now() -> Timestamp {
     std::time::SystemTime::now().into()
 }

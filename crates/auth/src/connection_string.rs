@@ -226,40 +226,28 @@ impl<'a> Parts<'a> {
         }
         let hub = self.entity_path.map(HubName::new).transpose();
         let hub = hub.map_err(|invalid| error(Field::EntityPath, Problem::Invalid(invalid)))?;
-        let web_socket = self
-            .transport
-            .is_some_and(|text| text.eq_ignore_ascii_case("amqpwebsockets"));
+        let web_socket =
+            self.transport.is_some_and(|text| text.eq_ignore_ascii_case("amqpwebsockets"));
         let credential = self.credential()?;
-        Ok(ConnectionString {
-            host,
-            port,
-            hub,
-            credential,
-            emulator,
-            web_socket,
-        })
+        Ok(ConnectionString { host, port, hub, credential, emulator, web_socket })
     }
 
     fn credential(&self) -> Result<Credential, Error> {
         let Some(signature) = self.signature else {
             return match (self.key_name, self.key) {
-                (Some(name), Some(key)) => SasKey::new(name, key)
-                    .map(Credential::Key)
-                    .map_err(in_string),
+                (Some(name), Some(key)) => {
+                    SasKey::new(name, key).map(Credential::Key).map_err(in_string)
+                }
                 (None, _) => refuse(Field::SharedAccessKeyName, Problem::Missing),
                 (_, None) => refuse(Field::SharedAccessKey, Problem::Missing),
             };
         };
-        let given = [
-            (self.key, Field::SharedAccessKey),
-            (self.key_name, Field::SharedAccessKeyName),
-        ];
+        let given =
+            [(self.key, Field::SharedAccessKey), (self.key_name, Field::SharedAccessKeyName)];
         if let Some((_, other)) = given.into_iter().find(|(value, _)| value.is_some()) {
             return refuse(Field::SharedAccessSignature, Problem::Excludes { other });
         }
-        SasSignature::parse(signature)
-            .map(Credential::Signature)
-            .map_err(in_string)
+        SasSignature::parse(signature).map(Credential::Signature).map_err(in_string)
     }
 }
 
@@ -268,15 +256,8 @@ fn split_endpoint(endpoint: &str, emulator: bool) -> Result<(String, Option<u16>
     let Some((scheme, rest)) = endpoint.split_once("://") else {
         return refuse(Field::Endpoint, Problem::Scheme);
     };
-    let schemes: &[&str] = if emulator {
-        &["sb", "amqps", "amqp"]
-    } else {
-        &["sb", "amqps"]
-    };
-    if !schemes
-        .iter()
-        .any(|known| scheme.eq_ignore_ascii_case(known))
-    {
+    let schemes: &[&str] = if emulator { &["sb", "amqps", "amqp"] } else { &["sb", "amqps"] };
+    if !schemes.iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
         return refuse(Field::Endpoint, Problem::Scheme);
     }
     let authority = rest.strip_suffix('/').unwrap_or(rest);

@@ -89,10 +89,7 @@ impl Environment {
             .transpose()
             .map_err(|error| in_variable(CONNECTION_STRING, error))?;
         let invalid = |variable| {
-            move |invalid| Error::Environment {
-                variable,
-                problem: Problem::Invalid(invalid),
-            }
+            move |invalid| Error::Environment { variable, problem: Problem::Invalid(invalid) }
         };
         Ok(Self {
             connection_string,
@@ -136,20 +133,11 @@ impl Environment {
 fn host(namespace: &str, cloud: Cloud) -> Result<String, eventhubs_protocol::InvalidValue> {
     let host = address::normalize_host(namespace)?;
     let is_bare = !host.contains(['.', '[']);
-    Ok(if is_bare && host != "localhost" {
-        cloud.host(&host)
-    } else {
-        host
-    })
+    Ok(if is_bare && host != "localhost" { cloud.host(&host) } else { host })
 }
 
 fn key(name: Option<String>, value: Option<String>) -> Result<Option<SasKey>, Error> {
-    let missing = |variable| {
-        Err(Error::Environment {
-            variable,
-            problem: Problem::Missing,
-        })
-    };
+    let missing = |variable| Err(Error::Environment { variable, problem: Problem::Missing });
     match (name, value.map(zeroize::Zeroizing::new)) {
         (None, None) => Ok(None),
         (Some(_), None) => missing(KEY_VALUE),
@@ -161,8 +149,5 @@ fn key(name: Option<String>, value: Option<String>) -> Result<Option<SasKey>, Er
 }
 
 fn in_variable(variable: &'static str, source: Error) -> Error {
-    Error::Variable {
-        variable,
-        source: Box::new(source),
-    }
+    Error::Variable { variable, source: Box::new(source) }
 }

@@ -36,11 +36,7 @@ pub const MAX_KEY_NAME: usize = 256;
 
 const PREFIX: &str = "SharedAccessSignature";
 /// What form encoding leaves alone, besides letters and digits. A blank becomes `+`.
-const FORM: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~');
+const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// A shared access key and its name.
 ///
@@ -74,12 +70,7 @@ impl SasKey {
             return refuse(Field::SharedAccessKeyName, Problem::Empty);
         }
         if name.len() > MAX_KEY_NAME {
-            return refuse(
-                Field::SharedAccessKeyName,
-                Problem::TooLong {
-                    limit: MAX_KEY_NAME,
-                },
-            );
+            return refuse(Field::SharedAccessKeyName, Problem::TooLong { limit: MAX_KEY_NAME });
         }
         if name.chars().any(char::is_control) {
             return refuse(Field::SharedAccessKeyName, Problem::Character);
@@ -87,10 +78,7 @@ impl SasKey {
         if key.is_empty() {
             return refuse(Field::SharedAccessKey, Problem::Empty);
         }
-        Ok(Self {
-            name: name.to_owned(),
-            key: Secret::from(key),
-        })
+        Ok(Self { name: name.to_owned(), key: Secret::from(key) })
     }
 
     /// The key's name.
@@ -114,17 +102,11 @@ impl SasKey {
         let base64 = Zeroizing::new(STANDARD.encode(mac.finalize().into_bytes()));
         let signature = Zeroizing::new(form_encode(&base64));
         let name = form_encode(&self.name);
-        let parts = [
-            PREFIX, " sr=", &resource, "&sig=", &signature, "&se=", &end, "&skn=", &name,
-        ];
+        let parts = [PREFIX, " sr=", &resource, "&sig=", &signature, "&se=", &end, "&skn=", &name];
         // Reserved in full first: a string that grows would leave a copy behind.
         let mut text = String::with_capacity(parts.iter().map(|part| part.len()).sum());
         text.extend(parts);
-        Token::new(
-            text.into(),
-            TokenKind::Sas,
-            Timestamp::from_millis(seconds * 1000),
-        )
+        Token::new(text.into(), TokenKind::Sas, Timestamp::from_millis(seconds * 1000))
     }
 }
 
@@ -151,11 +133,7 @@ impl SasTokenProvider {
     /// A provider whose tokens last for [`DEFAULT_LIFETIME`].
     #[must_use]
     pub fn new(key: SasKey) -> Self {
-        Self {
-            key,
-            lifetime: DEFAULT_LIFETIME,
-            clock: Clock::system(),
-        }
+        Self { key, lifetime: DEFAULT_LIFETIME, clock: Clock::system() }
     }
 
     /// Changes how long tokens last; brought into [`MIN_LIFETIME`] to [`MAX_LIFETIME`].
@@ -182,9 +160,7 @@ impl SasTokenProvider {
 #[async_trait]
 impl TokenProvider for SasTokenProvider {
     async fn token(&self, audience: &str) -> Result<Token, Error> {
-        Ok(self
-            .key
-            .sign(audience, self.clock.now().saturating_add(self.lifetime)))
+        Ok(self.key.sign(audience, self.clock.now().saturating_add(self.lifetime)))
     }
 }
 
@@ -224,9 +200,7 @@ impl SasSignature {
             return refuse(Problem::Empty);
         }
         if text.len() > Self::MAX_LEN {
-            return refuse(Problem::TooLong {
-                limit: Self::MAX_LEN,
-            });
+            return refuse(Problem::TooLong { limit: Self::MAX_LEN });
         }
         if text.chars().any(char::is_control) {
             return refuse(Problem::Character);
@@ -235,10 +209,7 @@ impl SasSignature {
             return refuse(Problem::NotASignature);
         };
         let token = Token::new(text.into(), TokenKind::Sas, end).not_renewable();
-        Ok(Self {
-            token,
-            clock: Clock::system(),
-        })
+        Ok(Self { token, clock: Clock::system() })
     }
 
     /// Reads another clock than the machine's.
@@ -259,9 +230,7 @@ impl SasSignature {
 impl TokenProvider for SasSignature {
     async fn token(&self, _audience: &str) -> Result<Token, Error> {
         if self.token.expires() <= self.clock.now() {
-            return Err(Error::Expired {
-                at: self.token.expires(),
-            });
+            return Err(Error::Expired { at: self.token.expires() });
         }
         Ok(self.token.clone())
     }
@@ -274,10 +243,7 @@ fn end_of(text: &str) -> Option<Timestamp> {
         return None;
     }
     let value = |name: &str| {
-        let mut pairs = fields
-            .trim()
-            .split('&')
-            .filter_map(|pair| pair.split_once('='));
+        let mut pairs = fields.trim().split('&').filter_map(|pair| pair.split_once('='));
         pairs.find_map(|(key, value)| (key == name && !value.is_empty()).then_some(value))
     };
     (value("sr").is_some() && value("sig").is_some() && value("skn").is_some()).then_some(())?;

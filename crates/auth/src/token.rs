@@ -23,12 +23,7 @@ impl Token {
     /// A token whose provider can make another one.
     #[must_use]
     pub const fn new(secret: Secret, kind: TokenKind, expires: Timestamp) -> Self {
-        Self {
-            secret,
-            kind,
-            expires,
-            renewable: true,
-        }
+        Self { secret, kind, expires, renewable: true }
     }
 
     /// The same token, from a provider that has no other.
