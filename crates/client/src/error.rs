@@ -116,10 +116,8 @@ impl Error {
         detail: impl Into<String>,
     ) -> Self {
         let (entity, detail) = (entity.into(), detail.into());
-        let retryable = matches!(
-            kind,
-            ErrorKind::ServerBusy | ErrorKind::Timeout | ErrorKind::Disconnected
-        );
+        let retryable =
+            matches!(kind, ErrorKind::ServerBusy | ErrorKind::Timeout | ErrorKind::Disconnected);
         let inner = Inner {
             kind,
             operation,
@@ -144,7 +142,12 @@ impl Error {
         self.map(|inner| inner.source = Some(source.into()))
     }
 
-    pub(crate) fn of_verdict(verdict: Verdict, operation: Operation, entity: &str, detail: String) -> Self {
+    pub(crate) fn of_verdict(
+        verdict: Verdict,
+        operation: Operation,
+        entity: &str,
+        detail: String,
+    ) -> Self {
         let sent = operation == Operation::Send && verdict.outcome == Outcome::Unknown;
         Self::new(kind_of(verdict.meaning), operation, entity, detail).map(|inner| {
             inner.retryable = verdict.retry != Retry::No;
@@ -183,12 +186,9 @@ impl Error {
             LinkClosed::Violation(_) => {
                 Self::new(ErrorKind::Protocol, operation, entity, closed.to_string())
             }
-            _ => Self::of_verdict(
-                condition::local::LINK_LOST,
-                operation,
-                entity,
-                closed.to_string(),
-            ),
+            _ => {
+                Self::of_verdict(condition::local::LINK_LOST, operation, entity, closed.to_string())
+            }
         }
     }
 
@@ -229,12 +229,9 @@ impl Error {
             net::ErrorKind::Timeout(_) => {
                 Self::new(ErrorKind::Timeout, operation, entity, error.to_string())
             }
-            net::ErrorKind::Tls(_) => Self::of_verdict(
-                condition::local::UNTRUSTED,
-                operation,
-                entity,
-                error.to_string(),
-            ),
+            net::ErrorKind::Tls(_) => {
+                Self::of_verdict(condition::local::UNTRUSTED, operation, entity, error.to_string())
+            }
             _ => Self::new(ErrorKind::Disconnected, operation, entity, error.to_string()),
         }
         .with_source(error.clone())
@@ -286,13 +283,9 @@ impl Error {
         Self::new(ErrorKind::Closed, operation, entity, "the hub was closed by this program")
     }
 
-    pub(crate) fn invalid(
-        entity: &str,
-        source: impl StdError + Send + Sync + 'static,
-    ) -> Self {
+    pub(crate) fn invalid(entity: &str, source: impl StdError + Send + Sync + 'static) -> Self {
         let detail = source.to_string();
-        Self::new(ErrorKind::InvalidInput, Operation::Configure, entity, detail)
-            .with_source(source)
+        Self::new(ErrorKind::InvalidInput, Operation::Configure, entity, detail).with_source(source)
     }
 
     /// What it means.

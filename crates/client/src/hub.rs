@@ -108,7 +108,8 @@ impl Hub {
         };
         let host = address::normalize_host(&host)
             .map_err(|error| Error::invalid("the namespace", error))?;
-        let endpoint = Endpoint::tls(host, eventhubs_auth::connection_string::TLS_PORT, options.tls.clone());
+        let endpoint =
+            Endpoint::tls(host, eventhubs_auth::connection_string::TLS_PORT, options.tls.clone());
         Ok(Self::over(endpoint, hub, provider, options))
     }
 
@@ -144,8 +145,7 @@ impl Hub {
         options: HubOptions,
     ) -> Result<Self, Error> {
         let what = "the connection string";
-        let parsed =
-            ConnectionString::parse(text).map_err(|error| Error::invalid(what, error))?;
+        let parsed = ConnectionString::parse(text).map_err(|error| Error::invalid(what, error))?;
         let named = hub.map(HubName::new).transpose();
         let named = named.map_err(|error| Error::invalid("the hub", error))?;
         Self::of_connection_string(&parsed, named, options)
@@ -191,7 +191,8 @@ impl Hub {
             let named = if parsed.hub().is_some() { None } else { environment.hub.clone() };
             return Self::of_connection_string(parsed, named, HubOptions::default());
         }
-        let missing = |variable: &str| wrong(&format!("environment variable {variable} is not set"));
+        let missing =
+            |variable: &str| wrong(&format!("environment variable {variable} is not set"));
         let host = environment.host.as_ref();
         let host = host.ok_or_else(|| missing(eventhubs_auth::environment::CONNECTION_STRING))?;
         let hub = environment.hub.as_ref();

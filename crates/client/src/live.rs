@@ -96,10 +96,8 @@ fn connection_options(target: &Target, host: &str) -> ConnectionOptions {
         ("platform", std::env::consts::OS),
         ("user-agent", agent),
     ] {
-        properties.push(
-            eventhubs_amqp::codec::Symbol::from_static(key),
-            Value::String(value.to_owned()),
-        );
+        properties
+            .push(eventhubs_amqp::codec::Symbol::from_static(key), Value::String(value.to_owned()));
     }
     let engine = Options {
         hostname: Some(host.to_owned()),
@@ -130,11 +128,8 @@ async fn authorized(connection: &Connection, target: &Target) -> Result<Rpc, Err
 async fn put_token(rpc: &Rpc, target: &Target) -> Result<(), Error> {
     let entity = target.hub.as_str();
     let audience = &target.audience;
-    let token = target
-        .tokens
-        .token(audience)
-        .await
-        .map_err(|error| Error::of_token(error, entity))?;
+    let token =
+        target.tokens.token(audience).await.map_err(|error| Error::of_token(error, entity))?;
     let answer = rpc
         .request(Operation::Authorize, entity, |id, reply_to| {
             let secret = token.secret().expose();

@@ -136,9 +136,7 @@ impl Producer {
 
     fn queue(&self, event: EventData, link: SendLink) -> Sending {
         match self.payload(event, &link) {
-            Ok(payload) => {
-                Sending::queued(link.sender.send(payload, names::MESSAGE_FORMAT), link)
-            }
+            Ok(payload) => Sending::queued(link.sender.send(payload, names::MESSAGE_FORMAT), link),
             Err(error) => Sending::failed(error),
         }
     }

@@ -14,10 +14,7 @@ use crate::producer::SendLink;
 /// What a delivery ended with, as a result of its sender.
 ///
 /// Only `accepted` is success: a released or modified delivery was let go of without being stored.
-fn result(
-    outcome: Result<DeliveryState, net::SendFailure>,
-    entity: &str,
-) -> Result<(), Error> {
+fn result(outcome: Result<DeliveryState, net::SendFailure>, entity: &str) -> Result<(), Error> {
     let operation = Operation::Send;
     match outcome {
         Ok(DeliveryState::Accepted) => Ok(()),
@@ -38,9 +35,12 @@ fn result(
 
 enum Step {
     /// Queued on a link.
-    Queued { sending: net::Sending, link: SendLink },
+    Queued {
+        sending: net::Sending,
+        link: SendLink,
+    },
     /// The link has to be attached first.
-    Attaching(Pin<Box<dyn Future<Output = Result<Step, Error>> + Send>>),
+    Attaching(Pin<Box<dyn Future<Output = Result<Self, Error>> + Send>>),
     Failed(Error),
     Finished,
 }

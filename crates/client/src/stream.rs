@@ -87,10 +87,7 @@ impl EventStream {
     }
 
     #[inline]
-    fn decode(
-        &self,
-        delivery: eventhubs_amqp::engine::Delivery,
-    ) -> Result<ReceivedEvent, Error> {
+    fn decode(&self, delivery: eventhubs_amqp::engine::Delivery) -> Result<ReceivedEvent, Error> {
         match ReceivedEvent::decode(delivery.into_payload(), 0) {
             Ok(event) => Ok(event),
             Err(error) => Err(self.undecodable(error)),

@@ -42,9 +42,7 @@ impl Delivery {
     /// The delivery tag, up to 32 bytes.
     pub fn tag(&self) -> &[u8] {
         let start = self.tag_start as usize;
-        self.bytes
-            .get(start..start + usize::from(self.tag_len))
-            .unwrap_or_default()
+        self.bytes.get(start..start + usize::from(self.tag_len)).unwrap_or_default()
     }
 
     /// The encoded message.
@@ -97,9 +95,7 @@ pub(crate) struct Partial {
 impl Partial {
     pub(crate) fn new(frame: &Bytes, view: &View, id: u32) -> Self {
         let start = view.tag.0 as usize;
-        let tag = frame
-            .get(start..start + usize::from(view.tag.1))
-            .unwrap_or_default();
+        let tag = frame.get(start..start + usize::from(view.tag.1)).unwrap_or_default();
         Self {
             id,
             tag: Bytes::copy_from_slice(tag),

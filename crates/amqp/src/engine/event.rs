@@ -135,10 +135,7 @@ impl std::fmt::Display for CloseReason {
             Self::Remote(Some(error)) => write!(f, "closed by the peer: {error}"),
             Self::Violation(error) => write!(f, "closed because the peer broke a rule: {error}"),
             Self::ProtocolHeader(header) => {
-                write!(
-                    f,
-                    "the peer does not speak AMQP 1.0; its header is {header:02x?}"
-                )
+                write!(f, "the peer does not speak AMQP 1.0; its header is {header:02x?}")
             }
             Self::Sasl(text) => write!(f, "the SASL layer refused: {text}"),
             Self::Eof => f.write_str("the transport ended without a close"),

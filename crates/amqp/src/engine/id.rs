@@ -40,11 +40,7 @@ pub(crate) struct Slots<T> {
 
 impl<T> Default for Slots<T> {
     fn default() -> Self {
-        Self {
-            entries: Vec::new(),
-            free: Vec::new(),
-            len: 0,
-        }
+        Self { entries: Vec::new(), free: Vec::new(), len: 0 }
     }
 }
 
@@ -92,33 +88,19 @@ impl<T> Slots<T> {
     #[inline]
     pub(crate) fn get(&self, slot: u32, generation: u32) -> Option<&T> {
         let entry = self.entries.get(slot as usize)?;
-        if entry.0 == generation {
-            entry.1.as_ref()
-        } else {
-            None
-        }
+        if entry.0 == generation { entry.1.as_ref() } else { None }
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, slot: u32, generation: u32) -> Option<&mut T> {
         let entry = self.entries.get_mut(slot as usize)?;
-        if entry.0 == generation {
-            entry.1.as_mut()
-        } else {
-            None
-        }
+        if entry.0 == generation { entry.1.as_mut() } else { None }
     }
 
     /// The occupied slots, in order.
     pub(crate) fn slots(&self) -> Vec<u32> {
-        let occupied = self
-            .entries
-            .iter()
-            .enumerate()
-            .filter(|(_, entry)| entry.1.is_some());
-        occupied
-            .filter_map(|(slot, _)| u32::try_from(slot).ok())
-            .collect()
+        let occupied = self.entries.iter().enumerate().filter(|(_, entry)| entry.1.is_some());
+        occupied.filter_map(|(slot, _)| u32::try_from(slot).ok()).collect()
     }
 }
 

@@ -98,9 +98,7 @@ impl Connection {
         let mut at = 0;
         while at < whole.len() && self.phase == Phase::Frames && self.events.len() < EVENTS_MAX {
             let size = read_size(&whole, at).unwrap_or(0) as usize;
-            let Some(end) = at
-                .checked_add(size)
-                .filter(|end| *end <= whole.len() && size > 0)
+            let Some(end) = at.checked_add(size).filter(|end| *end <= whole.len() && size > 0)
             else {
                 break;
             };
@@ -153,10 +151,7 @@ impl Connection {
             Err(error) => return self.violate(condition::FRAMING_ERROR, error.to_string()),
         };
         let Some(body) = frame.get(header.body_start()..) else {
-            return self.violate(
-                condition::FRAMING_ERROR,
-                "the data offset is beyond the frame",
-            );
+            return self.violate(condition::FRAMING_ERROR, "the data offset is beyond the frame");
         };
         if body.is_empty() {
             // A heartbeat.

@@ -22,22 +22,13 @@ impl Connection {
         }
         let handle = {
             let session = self.session_mut(session).ok_or(LinkError::UnknownSession)?;
-            if !matches!(
-                session.state,
-                SessionState::BeginSent | SessionState::Mapped
-            ) {
+            if !matches!(session.state, SessionState::BeginSent | SessionState::Mapped) {
                 return Err(LinkError::UnknownSession);
             }
-            session
-                .free_handle()
-                .ok_or(LinkError::NoHandle(session.remote_handle_max))?
+            session.free_handle().ok_or(LinkError::NoHandle(session.remote_handle_max))?
         };
-        let mut link = Link::new(
-            session.slot,
-            attach.name.clone(),
-            attach.role,
-            LinkState::AttachSent,
-        );
+        let mut link =
+            Link::new(session.slot, attach.name.clone(), attach.role, LinkState::AttachSent);
         link.local_handle = handle;
         apply_own(&mut link, &attach);
         let (slot, generation) = self.links.insert(link);
@@ -78,14 +69,7 @@ impl Connection {
         link.state = LinkState::DetachSent { reported: true };
         let (session, handle) = (link.session, link.local_handle);
         self.send_attach(session, answer);
-        self.send_detach(
-            session,
-            Detach {
-                handle,
-                closed: true,
-                error: Some(error),
-            },
-        );
+        self.send_detach(session, Detach { handle, closed: true, error: Some(error) });
     }
 
     /// Detaches a link. What still arrives on it is dropped without a word; [`Event::Detach`]
@@ -108,30 +92,18 @@ impl Connection {
         link.partial = None;
         let (session, handle) = (link.session, link.local_handle);
         self.forget_sends(id.slot);
-        self.send_detach(
-            session,
-            Detach {
-                handle,
-                closed,
-                error,
-            },
-        );
+        self.send_detach(session, Detach { handle, closed, error });
     }
 
     /// Name, handle and role of an answer to the peer's attach.
     fn answer(&mut self, id: LinkId, answer: Attach) -> Result<Attach, LinkError> {
-        let link = self
-            .links
-            .get(id.slot, id.generation)
-            .ok_or(LinkError::Unknown)?;
+        let link = self.links.get(id.slot, id.generation).ok_or(LinkError::Unknown)?;
         if link.state != LinkState::AttachReceived {
             return Err(LinkError::Unknown);
         }
         let (name, role, session) = (link.name.clone(), link.role, link.session);
         let session = self.session_at(session).ok_or(LinkError::UnknownSession)?;
-        let handle = session
-            .free_handle()
-            .ok_or(LinkError::NoHandle(session.remote_handle_max))?;
+        let handle = session.free_handle().ok_or(LinkError::NoHandle(session.remote_handle_max))?;
         session.set_local_handle(handle, Some(id.slot));
         if let Some(link) = self.links.at_mut(id.slot) {
             link.local_handle = handle;
@@ -172,14 +144,7 @@ impl Connection {
         let (session, handle) = (link.session, link.local_handle);
         let error = AmqpError::new(condition, text);
         self.forget_sends(slot);
-        self.send_detach(
-            session,
-            Detach {
-                handle,
-                closed: true,
-                error: Some(error.clone()),
-            },
-        );
+        self.send_detach(session, Detach { handle, closed: true, error: Some(error.clone()) });
         self.push_event(Event::Detach {
             link: LinkId { slot, generation },
             closed: true,
@@ -204,11 +169,7 @@ impl Connection {
             return self.violate(condition::FRAMING_ERROR, text);
         }
         let generation = session.generation;
-        let held = session
-            .remote_handles
-            .get(attach.handle as usize)
-            .copied()
-            .flatten();
+        let held = session.remote_handles.get(attach.handle as usize).copied().flatten();
         if let Some(held) = held {
             let refused = LinkState::DetachSent { reported: true };
             if self.links.at(held).is_none_or(|link| link.state != refused) {
@@ -237,10 +198,7 @@ impl Connection {
             session.set_remote_handle(attach.handle, Some(link));
         }
         self.push_event(Event::Attach {
-            link: LinkId {
-                slot: link,
-                generation: link_generation,
-            },
+            link: LinkId { slot: link, generation: link_generation },
             session: SessionId { slot, generation },
             attach,
             incoming: true,
@@ -275,10 +233,7 @@ impl Connection {
             return;
         };
         session_state.set_remote_handle(attach.handle, Some(slot));
-        let session = SessionId {
-            slot: session,
-            generation: session_state.generation,
-        };
+        let session = SessionId { slot: session, generation: session_state.generation };
         if waiting {
             self.push_event(Event::Attach {
                 link: LinkId { slot, generation },
@@ -300,11 +255,7 @@ impl Connection {
         if matches!(session.state, SessionState::EndSent { .. }) {
             return;
         }
-        let link = session
-            .remote_handles
-            .get(detach.handle as usize)
-            .copied()
-            .flatten();
+        let link = session.remote_handles.get(detach.handle as usize).copied().flatten();
         let Some(link) = link else { return };
         let Some(state) = self.links.at(link).map(|link| link.state) else {
             return;
@@ -313,10 +264,7 @@ impl Connection {
             LinkState::DetachSent { .. } | LinkState::Gone => {}
             LinkState::AttachReceived => {
                 // Detached before our owner answered: complete the pair first.
-                let id = LinkId {
-                    slot: link,
-                    generation: self.links.generation(link),
-                };
+                let id = LinkId { slot: link, generation: self.links.generation(link) };
                 if let Ok(answer) = self.answer(id, Attach::default()) {
                     self.send_attach(slot, answer);
                 }
@@ -333,14 +281,7 @@ impl Connection {
         let Some(handle) = self.links.at(link).map(|link| link.local_handle) else {
             return;
         };
-        self.send_detach(
-            session,
-            Detach {
-                handle,
-                closed,
-                error: None,
-            },
-        );
+        self.send_detach(session, Detach { handle, closed, error: None });
     }
 
     /// The link is gone: frees its handles, forgets its sends, tells the owner unless it knows.
@@ -356,15 +297,10 @@ impl Connection {
         let Some(link) = self.links.at_mut(slot) else {
             return;
         };
-        let reported = matches!(
-            link.state,
-            LinkState::DetachSent { reported: true } | LinkState::Gone
-        );
+        let reported =
+            matches!(link.state, LinkState::DetachSent { reported: true } | LinkState::Gone);
         link.state = LinkState::Gone;
-        let partial = link
-            .partial
-            .take()
-            .map_or(0, |partial| partial.held_bytes());
+        let partial = link.partial.take().map_or(0, |partial| partial.held_bytes());
         let (session, local, remote) = (link.session, link.local_handle, link.remote_handle);
         self.let_go(slot, partial);
         if let Some(session) = self.session_at(session) {
@@ -379,12 +315,7 @@ impl Connection {
         }
         if !reported {
             let link = LinkId { slot, generation };
-            self.push_event(Event::Detach {
-                link,
-                closed,
-                error,
-                origin,
-            });
+            self.push_event(Event::Detach { link, closed, error, origin });
         }
         self.sweep(slot);
     }

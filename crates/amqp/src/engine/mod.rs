@@ -288,8 +288,7 @@ impl Connection {
     }
 
     fn write_frame(&mut self, channel: u16, body: impl FnOnce(&mut BytesMut)) {
-        self.output
-            .gather(|out| frame::write(out, frame::Kind::Amqp, channel, body));
+        self.output.gather(|out| frame::write(out, frame::Kind::Amqp, channel, body));
     }
 
     fn touch(&mut self, slot: u32) {

@@ -53,19 +53,14 @@ impl std::fmt::Debug for Sasl {
         match self {
             Self::None => f.write_str("None"),
             Self::Anonymous => f.write_str("Anonymous"),
-            Self::Plain { user, .. } => f
-                .debug_struct("Plain")
-                .field("user", user)
-                .finish_non_exhaustive(),
+            Self::Plain { user, .. } => {
+                f.debug_struct("Plain").field("user", user).finish_non_exhaustive()
+            }
             Self::External => f.write_str("External"),
-            Self::Mechanism { name, .. } => f
-                .debug_struct("Mechanism")
-                .field("name", name)
-                .finish_non_exhaustive(),
-            Self::Offer {
-                mechanisms,
-                allow_bare,
-            } => f
+            Self::Mechanism { name, .. } => {
+                f.debug_struct("Mechanism").field("name", name).finish_non_exhaustive()
+            }
+            Self::Offer { mechanisms, allow_bare } => f
                 .debug_struct("Offer")
                 .field("mechanisms", mechanisms)
                 .field("allow_bare", allow_bare)
@@ -150,14 +145,7 @@ impl Options {
     /// a SASL layer.
     pub fn listener(container_id: impl Into<String>) -> Self {
         let mechanisms = vec![Symbol::from_static("ANONYMOUS")];
-        Self::new(
-            Side::Listener,
-            container_id.into(),
-            Sasl::Offer {
-                mechanisms,
-                allow_bare: true,
-            },
-        )
+        Self::new(Side::Listener, container_id.into(), Sasl::Offer { mechanisms, allow_bare: true })
     }
 
     fn new(side: Side, container_id: String, sasl: Sasl) -> Self {

@@ -80,10 +80,7 @@ impl Output {
 
     /// Forgets `count` bytes from the front: the transport has them.
     pub(crate) fn wrote(&mut self, mut count: usize) {
-        debug_assert!(
-            count <= self.len,
-            "the transport cannot take more than it was shown"
-        );
+        debug_assert!(count <= self.len, "the transport cannot take more than it was shown");
         self.len -= count.min(self.len);
         while count > 0 {
             let Some(piece) = self.pieces.front_mut() else {
@@ -139,10 +136,8 @@ mod tests {
             while !output.is_empty() {
                 let mut slices = [IoSlice::new(&[]); 2];
                 let used = output.slices(&mut slices);
-                let joined: Vec<u8> = slices[..used]
-                    .iter()
-                    .flat_map(|slice| slice.iter().copied())
-                    .collect();
+                let joined: Vec<u8> =
+                    slices[..used].iter().flat_map(|slice| slice.iter().copied()).collect();
                 let taken = step.min(joined.len());
                 seen.extend_from_slice(&joined[..taken]);
                 output.wrote(taken);

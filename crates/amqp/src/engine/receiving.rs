@@ -74,9 +74,7 @@ impl Connection {
             && settled
             && let Some(session) = self.session_at(channel)
         {
-            session
-                .ring
-                .visit(first, last, |_, unsettled| unsettled.link == id.slot);
+            session.ring.visit(first, last, |_, unsettled| unsettled.link == id.slot);
         }
         let disposition = Disposition {
             role,
@@ -126,11 +124,7 @@ impl Connection {
             return self.fail_session(channel_slot, condition::WINDOW_VIOLATION, text);
         }
         let window_is_due = session.window_is_due(soft);
-        let link = session
-            .remote_handles
-            .get(view.handle as usize)
-            .copied()
-            .flatten();
+        let link = session.remote_handles.get(view.handle as usize).copied().flatten();
         let Some(link) = link else {
             let text = format!("a transfer on handle {}, which has no link", view.handle);
             return self.fail_session(channel_slot, condition::UNATTACHED_HANDLE, text);

@@ -24,10 +24,7 @@ pub(crate) struct Ring {
 
 impl Ring {
     pub(crate) fn starting_at(base: u32) -> Self {
-        Self {
-            base,
-            slots: VecDeque::new(),
-        }
+        Self { base, slots: VecDeque::new() }
     }
 
     /// Appends the next id. A delivery that is settled from the start leaves a vacancy.
@@ -61,18 +58,10 @@ impl Ring {
                 }
             }
         };
-        let end = skip
-            .saturating_add(width)
-            .saturating_add(1)
-            .min(self.slots.len());
+        let end = skip.saturating_add(width).saturating_add(1).min(self.slots.len());
         for index in skip..end {
-            let id = self
-                .base
-                .wrapping_add(u32::try_from(index).unwrap_or(u32::MAX));
-            if self.slots[index]
-                .as_mut()
-                .is_some_and(|unsettled| each(id, unsettled))
-            {
+            let id = self.base.wrapping_add(u32::try_from(index).unwrap_or(u32::MAX));
+            if self.slots[index].as_mut().is_some_and(|unsettled| each(id, unsettled)) {
                 self.slots[index] = None;
             }
         }
@@ -102,11 +91,7 @@ mod tests {
     use super::*;
 
     fn unsettled(link: u32, token: u64) -> Unsettled {
-        Unsettled {
-            link,
-            token,
-            reported: false,
-        }
+        Unsettled { link, token, reported: false }
     }
 
     fn ring(base: u32, count: u64) -> Ring {

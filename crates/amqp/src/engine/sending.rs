@@ -33,19 +33,13 @@ impl Connection {
     /// [`SendError`]; nothing was written then.
     pub fn send(&mut self, id: LinkId, outgoing: Outgoing) -> Result<u32, SendError> {
         let full = self.output.len() > self.options.limits.output_bytes_max;
-        let link = self
-            .links
-            .get_mut(id.slot, id.generation)
-            .ok_or(SendError::Detached)?;
+        let link = self.links.get_mut(id.slot, id.generation).ok_or(SendError::Detached)?;
         if link.state != LinkState::Attached || link.role != Role::Sender {
             return Err(SendError::Detached);
         }
         let size = outgoing.payload.len();
         if link.max_message_size != 0 && size as u64 > link.max_message_size {
-            return Err(SendError::TooLarge {
-                size,
-                limit: link.max_message_size,
-            });
+            return Err(SendError::TooLarge { size, limit: link.max_message_size });
         }
         if link.credit == 0 {
             return Err(SendError::NoCredit);
@@ -56,10 +50,7 @@ impl Connection {
             return Err(SendError::Full);
         }
         let session_slot = link.session;
-        let session = self
-            .sessions
-            .get_mut(usize::from(session_slot))
-            .and_then(Option::as_mut);
+        let session = self.sessions.get_mut(usize::from(session_slot)).and_then(Option::as_mut);
         let session = session.ok_or(SendError::Detached)?;
         if session.state != SessionState::Mapped {
             return Err(SendError::Detached);
@@ -68,11 +59,7 @@ impl Connection {
         link.delivery_count = link.delivery_count.wrapping_add(1);
         let delivery_id = session.next_delivery_id;
         session.next_delivery_id = delivery_id.wrapping_add(1);
-        let unsettled = Unsettled {
-            link: id.slot,
-            token: outgoing.token,
-            reported: false,
-        };
+        let unsettled = Unsettled { link: id.slot, token: outgoing.token, reported: false };
         session.ring.push((!outgoing.settled).then_some(unsettled));
         let blocked = Blocked {
             link: (id.slot, id.generation),
@@ -98,16 +85,11 @@ impl Connection {
     #[inline]
     fn transmit(&mut self, slot: u16, mut delivery: Blocked) -> Option<Blocked> {
         let (fields, frame_size) = (self.fields(), self.frame_size());
-        let Some(link) = self.links.get(delivery.link.0, delivery.link.1) else {
-            return None;
-        };
+        let link = self.links.get(delivery.link.0, delivery.link.1)?;
         let handle = link.local_handle;
         let tag = delivery.id.to_be_bytes();
         loop {
-            let session = self
-                .sessions
-                .get_mut(usize::from(slot))
-                .and_then(Option::as_mut)?;
+            let session = self.sessions.get_mut(usize::from(slot)).and_then(Option::as_mut)?;
             if session.remote_window == 0 {
                 return Some(delivery);
             }
@@ -123,17 +105,14 @@ impl Connection {
                 more: false,
                 aborted: false,
             };
-            let room = frame_size
-                .saturating_sub(transfer::head_len(&head, fields))
-                .max(1);
+            let room = frame_size.saturating_sub(transfer::head_len(&head, fields)).max(1);
             let part = if delivery.rest.len() > room {
                 head.more = true;
                 delivery.rest.split_to(room)
             } else {
                 std::mem::take(&mut delivery.rest)
             };
-            self.output
-                .gather(|out| transfer::write_head(out, slot, &head, fields, part.len()));
+            self.output.gather(|out| transfer::write_head(out, slot, &head, fields, part.len()));
             self.output.payload(part);
             delivery.begun = true;
             if !head.more {
@@ -196,8 +175,7 @@ impl Connection {
             more: false,
             aborted: true,
         };
-        self.output
-            .gather(|out| transfer::write_head(out, slot, &head, fields, 0));
+        self.output.gather(|out| transfer::write_head(out, slot, &head, fields, 0));
         true
     }
 
@@ -223,42 +201,32 @@ impl Connection {
         let Some(slot) = self.remote_slot(channel) else {
             return;
         };
-        let Self {
-            sessions,
-            links,
-            touched,
-            ..
-        } = self;
+        let Self { sessions, links, touched, .. } = self;
         let Some(session) = sessions.get_mut(usize::from(slot)).and_then(Option::as_mut) else {
             return;
         };
         let last = disposition.last.unwrap_or(disposition.first);
         let terminal = is_terminal(disposition.state.as_ref());
-        session
-            .ring
-            .visit(disposition.first, last, |delivery_id, unsettled| {
-                let generation = links.generation(unsettled.link);
-                let Some(link) = links.at_mut(unsettled.link) else {
-                    return true;
-                };
-                if disposition.settled || (terminal && !unsettled.reported) {
-                    unsettled.reported = true;
-                    link.outcomes.push(Outcome {
-                        token: unsettled.token,
-                        delivery_id,
-                        state: disposition.state.clone(),
-                        settled: disposition.settled,
-                    });
-                    if !link.touched {
-                        link.touched = true;
-                        touched.push(LinkId {
-                            slot: unsettled.link,
-                            generation,
-                        });
-                    }
+        session.ring.visit(disposition.first, last, |delivery_id, unsettled| {
+            let generation = links.generation(unsettled.link);
+            let Some(link) = links.at_mut(unsettled.link) else {
+                return true;
+            };
+            if disposition.settled || (terminal && !unsettled.reported) {
+                unsettled.reported = true;
+                link.outcomes.push(Outcome {
+                    token: unsettled.token,
+                    delivery_id,
+                    state: disposition.state.clone(),
+                    settled: disposition.settled,
+                });
+                if !link.touched {
+                    link.touched = true;
+                    touched.push(LinkId { slot: unsettled.link, generation });
                 }
-                disposition.settled
-            });
+            }
+            disposition.settled
+        });
     }
 
     /// Nothing more will be heard of this link's deliveries.

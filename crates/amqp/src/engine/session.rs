@@ -77,9 +77,7 @@ impl Session {
     /// The session half of a flow (AMQP 1.0, 2.5.6). Without next-incoming-id the peer had not seen
     /// our begin, so it counts from our first id.
     pub(crate) fn handle_flow(&mut self, flow: &Flow) {
-        let base = flow
-            .next_incoming_id
-            .unwrap_or(self.options.next_outgoing_id);
+        let base = flow.next_incoming_id.unwrap_or(self.options.next_outgoing_id);
         self.remote_window = serial::left(base, flow.incoming_window, self.next_outgoing_id);
     }
 

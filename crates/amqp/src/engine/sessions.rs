@@ -95,10 +95,7 @@ impl Connection {
         let Some(session) = self.session_at(slot) else {
             return;
         };
-        let id = SessionId {
-            slot,
-            generation: session.generation,
-        };
+        let id = SessionId { slot, generation: session.generation };
         if session.state == SessionState::BeginReceived {
             session.state = SessionState::Mapped;
             self.send_begin(slot);
@@ -106,11 +103,7 @@ impl Connection {
         let error = AmqpError::new(condition, text);
         self.send_end(slot, Some(error.clone()), true);
         self.release_links(slot, Some(&error), Origin::Us);
-        self.push_event(Event::End {
-            session: id,
-            error: Some(error),
-            origin: Origin::Us,
-        });
+        self.push_event(Event::End { session: id, error: Some(error), origin: Origin::Us });
     }
 
     fn send_begin(&mut self, slot: u16) {
@@ -155,21 +148,14 @@ impl Connection {
             return self.violate(condition::ILLEGAL_STATE, text);
         }
         session.handle_begin(channel, &begin);
-        let id = SessionId {
-            slot: ours,
-            generation: session.generation,
-        };
+        let id = SessionId { slot: ours, generation: session.generation };
         let ended = matches!(session.state, SessionState::EndSent { .. });
         if !ended {
             session.state = SessionState::Mapped;
         }
         self.set_remote_channel(channel, Some(ours));
         if !ended {
-            self.push_event(Event::Begin {
-                session: id,
-                begin,
-                incoming: false,
-            });
+            self.push_event(Event::Begin { session: id, begin, incoming: false });
         }
     }
 
@@ -184,11 +170,7 @@ impl Connection {
             session.handle_begin(channel, &begin);
         }
         self.set_remote_channel(channel, Some(slot));
-        self.push_event(Event::Begin {
-            session: id,
-            begin,
-            incoming: true,
-        });
+        self.push_event(Event::Begin { session: id, begin, incoming: true });
     }
 
     pub(crate) fn handle_end(&mut self, channel: u16, error: Option<AmqpError>) {
@@ -199,10 +181,7 @@ impl Connection {
         let Some(session) = self.session_at(slot) else {
             return;
         };
-        let id = SessionId {
-            slot,
-            generation: session.generation,
-        };
+        let id = SessionId { slot, generation: session.generation };
         let reported = match session.state {
             SessionState::EndSent { reported } => reported,
             SessionState::BeginReceived => {
@@ -220,11 +199,7 @@ impl Connection {
         self.set_remote_channel(channel, None);
         self.sessions[usize::from(slot)] = None;
         if !reported {
-            self.push_event(Event::End {
-                session: id,
-                error,
-                origin: Origin::Peer,
-            });
+            self.push_event(Event::End { session: id, error, origin: Origin::Peer });
         }
     }
 
@@ -300,16 +275,9 @@ impl Connection {
     }
 
     fn free_channel(&self) -> Result<u16, SessionError> {
-        let theirs = self
-            .remote_open
-            .as_ref()
-            .map_or(u16::MAX, |open| open.channel_max);
+        let theirs = self.remote_open.as_ref().map_or(u16::MAX, |open| open.channel_max);
         let max = self.options.channel_max.min(theirs);
-        let free = self
-            .sessions
-            .iter()
-            .position(Option::is_none)
-            .unwrap_or(self.sessions.len());
+        let free = self.sessions.iter().position(Option::is_none).unwrap_or(self.sessions.len());
         match u16::try_from(free) {
             Ok(slot) if slot <= max => Ok(slot),
             _ => Err(SessionError::NoChannel(max)),
@@ -342,10 +310,7 @@ impl Connection {
 
     #[inline]
     pub(crate) fn remote_slot(&self, channel: u16) -> Option<u16> {
-        self.remote_channels
-            .get(usize::from(channel))
-            .copied()
-            .flatten()
+        self.remote_channels.get(usize::from(channel)).copied().flatten()
     }
 
     #[inline]
@@ -354,7 +319,6 @@ impl Connection {
     }
 
     pub(crate) fn session_mut(&mut self, id: SessionId) -> Option<&mut Session> {
-        self.session_at(id.slot)
-            .filter(|session| session.generation == id.generation)
+        self.session_at(id.slot).filter(|session| session.generation == id.generation)
     }
 }

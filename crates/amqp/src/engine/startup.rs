@@ -21,16 +21,13 @@ impl Connection {
         }
         match self.options.sasl {
             Sasl::None | Sasl::Offer { .. } => self.start_frames(),
-            _ => self
-                .output
-                .gather(|out| out.extend_from_slice(&SASL_HEADER)),
+            _ => self.output.gather(|out| out.extend_from_slice(&SASL_HEADER)),
         }
     }
 
     /// Header and open leave together: the open does not depend on the peer's header.
     fn start_frames(&mut self) {
-        self.output
-            .gather(|out| out.extend_from_slice(&AMQP_HEADER));
+        self.output.gather(|out| out.extend_from_slice(&AMQP_HEADER));
         self.send_open(self.default_open());
     }
 
@@ -78,9 +75,7 @@ impl Connection {
         if self.remote_open.is_some() {
             return self.violate(condition::ILLEGAL_STATE, "the connection is already open");
         }
-        let idle = open
-            .idle_time_out
-            .map(|period| Duration::from_millis(period.into()));
+        let idle = open.idle_time_out.map(|period| Duration::from_millis(period.into()));
         self.timing.peer_idle_time_out(idle);
         if self.open_sent {
             self.timing.opened();
@@ -91,12 +86,9 @@ impl Connection {
 
     /// The largest frame both ends take, in bytes.
     pub(crate) fn frame_size(&self) -> usize {
-        let theirs = self
-            .remote_open
-            .as_ref()
-            .map_or(frame::MIN_MAX_FRAME_SIZE, |open| {
-                open.max_frame_size.max(frame::MIN_MAX_FRAME_SIZE)
-            });
+        let theirs = self.remote_open.as_ref().map_or(frame::MIN_MAX_FRAME_SIZE, |open| {
+            open.max_frame_size.max(frame::MIN_MAX_FRAME_SIZE)
+        });
         theirs.min(self.options.max_frame_size.max(frame::MIN_MAX_FRAME_SIZE)) as usize
     }
 
@@ -117,13 +109,11 @@ impl Connection {
         match (self.options.side, header) {
             (Side::Listener, AMQP_HEADER) if !expects_sasl || self.allows_bare() => {
                 self.phase = Phase::Frames;
-                self.output
-                    .gather(|out| out.extend_from_slice(&AMQP_HEADER));
+                self.output.gather(|out| out.extend_from_slice(&AMQP_HEADER));
             }
             (Side::Listener, SASL_HEADER) if expects_sasl => {
                 self.phase = Phase::Sasl;
-                self.output
-                    .gather(|out| out.extend_from_slice(&SASL_HEADER));
+                self.output.gather(|out| out.extend_from_slice(&SASL_HEADER));
                 self.offer_mechanisms();
             }
             (Side::Dialler, AMQP_HEADER) if !expects_sasl => self.phase = Phase::Frames,
@@ -144,21 +134,12 @@ impl Connection {
             };
             self.output.gather(|out| out.extend_from_slice(&ours));
         }
-        debug_assert!(
-            ProtocolHeader::decode(&AMQP_HEADER).is_ok(),
-            "our own header is valid"
-        );
+        debug_assert!(ProtocolHeader::decode(&AMQP_HEADER).is_ok(), "our own header is valid");
         self.finish(CloseReason::ProtocolHeader(header));
     }
 
     fn allows_bare(&self) -> bool {
-        matches!(
-            self.options.sasl,
-            Sasl::Offer {
-                allow_bare: true,
-                ..
-            }
-        )
+        matches!(self.options.sasl, Sasl::Offer { allow_bare: true, .. })
     }
 
     fn send_sasl(&mut self, frame: &sasl::Frame) {
@@ -181,8 +162,7 @@ impl Connection {
         match (self.options.side, frame) {
             (Side::Dialler, sasl::Frame::Mechanisms(offer)) => self.choose(&offer.mechanisms),
             (Side::Dialler, sasl::Frame::Challenge(challenge)) => {
-                self.events
-                    .push_back(Event::SaslChallenge(challenge.challenge));
+                self.events.push_back(Event::SaslChallenge(challenge.challenge));
             }
             (Side::Dialler, sasl::Frame::Outcome(outcome)) => match outcome.code {
                 sasl::Code::Ok => {
@@ -197,8 +177,7 @@ impl Connection {
             },
             (Side::Listener, sasl::Frame::Init(init)) => self.handle_init(init),
             (Side::Listener, sasl::Frame::Response(response)) => {
-                self.events
-                    .push_back(Event::SaslResponse(response.response));
+                self.events.push_back(Event::SaslResponse(response.response));
             }
             (_, frame) => {
                 let text = format!("a SASL frame out of turn: {}", frame.name());
@@ -232,10 +211,7 @@ impl Connection {
                 (Symbol::from_static("PLAIN"), Some(Bytes::from(response)))
             }
             Sasl::External => (Symbol::from_static("EXTERNAL"), Some(Bytes::new())),
-            Sasl::Mechanism {
-                name,
-                initial_response,
-            } => (name.clone(), initial_response.clone()),
+            Sasl::Mechanism { name, initial_response } => (name.clone(), initial_response.clone()),
             Sasl::Anonymous | Sasl::None | Sasl::Offer { .. } => {
                 (Symbol::from_static("ANONYMOUS"), None)
             }
@@ -247,11 +223,7 @@ impl Connection {
             return self.finish(CloseReason::Sasl(text));
         }
         let hostname = self.options.hostname.clone();
-        self.send_sasl(&sasl::Frame::Init(sasl::Init {
-            mechanism,
-            initial_response,
-            hostname,
-        }));
+        self.send_sasl(&sasl::Frame::Init(sasl::Init { mechanism, initial_response, hostname }));
     }
 
     /// Dialler: answers [`Event::SaslChallenge`].
@@ -273,17 +245,12 @@ impl Connection {
         if self.phase != Phase::Sasl || self.options.side != Side::Listener {
             return;
         }
-        self.send_sasl(&sasl::Frame::Outcome(sasl::Outcome {
-            code,
-            additional_data: None,
-        }));
+        self.send_sasl(&sasl::Frame::Outcome(sasl::Outcome { code, additional_data: None }));
         if code == sasl::Code::Ok {
             self.sasl_done = true;
             self.phase = Phase::Header;
         } else {
-            self.finish(CloseReason::Sasl(format!(
-                "we answered with outcome {code:?}"
-            )));
+            self.finish(CloseReason::Sasl(format!("we answered with outcome {code:?}")));
         }
     }
 }

@@ -54,9 +54,8 @@ impl Timing {
 
     /// The peer wants to hear from us once per `period`; half of it leaves room for the way.
     pub(crate) fn peer_idle_time_out(&mut self, period: Option<Duration>) {
-        self.heartbeat = period
-            .filter(|period| !period.is_zero())
-            .map(|period| (period / 2).max(SHORTEST));
+        self.heartbeat =
+            period.filter(|period| !period.is_zero()).map(|period| (period / 2).max(SHORTEST));
     }
 
     pub(crate) fn close_sent(&mut self, timeout: Duration) {
@@ -74,10 +73,7 @@ impl Timing {
     fn next(&self) -> Option<Instant> {
         let idle = self.silence_max.map(|silence| self.last_read + silence);
         let heartbeat = self.heartbeat.map(|period| self.last_write + period);
-        [self.open_by, self.close_by, idle, heartbeat]
-            .into_iter()
-            .flatten()
-            .min()
+        [self.open_by, self.close_by, idle, heartbeat].into_iter().flatten().min()
     }
 }
 
@@ -109,24 +105,13 @@ impl Connection {
         } else if passed(self.timing.open_by) {
             self.output.clear();
             self.finish(CloseReason::OpenTimeout);
-        } else if passed(
-            self.timing
-                .silence_max
-                .map(|silence| self.timing.last_read + silence),
-        ) {
+        } else if passed(self.timing.silence_max.map(|silence| self.timing.last_read + silence)) {
             if self.open_sent && !self.close_sent {
                 let text = "local-idle-timeout expired";
-                self.send_close(Some(AmqpError::new(
-                    condition::RESOURCE_LIMIT_EXCEEDED,
-                    text,
-                )));
+                self.send_close(Some(AmqpError::new(condition::RESOURCE_LIMIT_EXCEEDED, text)));
             }
             self.finish(CloseReason::IdleTimeout);
-        } else if passed(
-            self.timing
-                .heartbeat
-                .map(|period| self.timing.last_write + period),
-        ) {
+        } else if passed(self.timing.heartbeat.map(|period| self.timing.last_write + period)) {
             // Bytes that wait to be written will do as a sign of life.
             if self.output.is_empty() && self.open_sent && !self.close_sent {
                 self.write_frame(0, |_| ());

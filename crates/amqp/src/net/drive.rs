@@ -222,7 +222,8 @@ impl<S: Stream, V: Service> Driver<S, V> {
         if !self.engine.has_output() && !self.unflushed {
             return true;
         }
-        let until = *self.lingering.get_or_insert(now + self.engine.options().close_timeout);
+        let timeout = self.engine.options().close_timeout;
+        let until = *self.lingering.get_or_insert_with(|| now + timeout);
         now >= until
     }
 
