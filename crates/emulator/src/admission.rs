@@ -15,6 +15,7 @@ use crate::hub::Hub;
 use crate::management;
 use crate::names::{self, link};
 use crate::producer::Producer;
+use crate::requests::Answers;
 
 /// What a producer may send on a lenient emulator: the most that any tier of the service takes.
 const LENIENT_MESSAGE_SIZE: u64 = 20 << 20;
@@ -100,11 +101,9 @@ impl Broker {
     ) -> Result<Link, AmqpError> {
         let source = attach.source.as_ref().and_then(|source| source.address.as_deref());
         let text = source.unwrap_or_default();
-        let answers = |node| Link::Answers {
-            node,
-            session,
-            address: attach.target.as_ref().and_then(|target| target.address.clone()),
-            name: attach.name.clone(),
+        let answers = |node| {
+            let target = attach.target.as_ref().and_then(|target| target.address.clone());
+            Link::Answers(Answers::new(node, session, target, attach.name.clone()))
         };
         match Address::parse(text) {
             Address::Cbs => Ok(answers(Node::Cbs)),

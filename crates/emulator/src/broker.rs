@@ -21,7 +21,7 @@ use crate::log::Stored;
 use crate::names;
 use crate::plain;
 use crate::producer::{self, Producer};
-use crate::requests;
+use crate::requests::{self, Answers};
 
 /// Values the service answers with: frame size, channel-max and idle time-out from traces of it.
 const MAX_FRAME_SIZE: u32 = 65_536;
@@ -75,13 +75,8 @@ pub(crate) enum Link {
         node: Node,
         session: SessionId,
     },
-    /// Takes answers of a node; found by session, target address or link name.
-    Answers {
-        node: Node,
-        session: SessionId,
-        address: Option<String>,
-        name: String,
-    },
+    /// Takes answers of a node.
+    Answers(Answers),
     Producer(Producer),
     Consumer(Consumer),
 }
@@ -164,8 +159,10 @@ impl Broker {
     }
 
     fn handle_touched(&mut self, engine: &mut Connection, link: LinkId) {
-        if let Some(Link::Consumer(_)) = self.links.get(&link) {
-            return self.ready.push(link);
+        match self.links.get_mut(&link) {
+            Some(Link::Consumer(_)) => return self.ready.push(link),
+            Some(Link::Answers(answers)) => answers.send(engine, link),
+            Some(Link::Producer(_) | Link::Requests { .. }) | None => {}
         }
         let mut deliveries = std::mem::take(&mut self.deliveries);
         engine.deliveries(link, &mut deliveries);
@@ -177,7 +174,7 @@ impl Broker {
                 let (node, session) = (*node, *session);
                 self.handle_requests(engine, (link, node, session), &mut deliveries);
             }
-            Some(Link::Answers { .. } | Link::Consumer(_)) | None => {
+            Some(Link::Answers(_) | Link::Consumer(_)) | None => {
                 let held = deliveries.drain(..).map(|delivery| delivery.held_bytes()).sum();
                 engine.consumed(link, held);
             }
@@ -250,7 +247,7 @@ impl Broker {
         let credit = match &link {
             Link::Producer(_) => producer::CREDIT,
             Link::Requests { .. } => requests::CREDIT,
-            Link::Answers { .. } | Link::Consumer(_) => 0,
+            Link::Answers(_) | Link::Consumer(_) => 0,
         };
         if engine.accept(id, self.answer(&link, attach)).is_err() {
             let text = "The session has no handle left for this link.";
@@ -307,5 +304,7 @@ impl Drop for Broker {
     }
 }
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;

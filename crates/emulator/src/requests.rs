@@ -1,7 +1,10 @@
 //! Requests on the nodes of a connection, and the way back for their answers.
 
+use std::collections::VecDeque;
+
+use bytes::Bytes;
 use eventhubs_amqp::codec::{AmqpError, DeliveryState, condition};
-use eventhubs_amqp::engine::{Connection, Delivery, LinkId, Outgoing, SessionId};
+use eventhubs_amqp::engine::{Connection, Delivery, LinkId, Outgoing, SendError, SessionId};
 
 use crate::broker::{Broker, Link, Node};
 use crate::cbs;
@@ -10,6 +13,53 @@ use crate::request::{Answer, Request};
 
 /// Credit for requests on `$cbs` and `$management`.
 pub(crate) const CREDIT: u32 = 100;
+
+/// Answers that wait for the client's credit; more are dropped, as a client that sends this many
+/// requests and reads no answer has gone astray.
+const PENDING_MAX: usize = 128;
+
+/// A link that takes the answers of a node.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    node: Node,
+    session: SessionId,
+    /// Its target address, by which requests may name it.
+    address: Option<String>,
+    /// Its link name, by which some clients name it instead.
+    name: String,
+    /// Answers for which there was no credit yet.
+    pending: VecDeque<Bytes>,
+}
+
+impl Answers {
+    pub(crate) fn new(
+        node: Node,
+        session: SessionId,
+        address: Option<String>,
+        name: String,
+    ) -> Self {
+        Self { node, session, address, name, pending: VecDeque::new() }
+    }
+
+    fn is_named(&self, reply_to: &str) -> bool {
+        self.address.as_deref() == Some(reply_to) || self.name == reply_to
+    }
+
+    /// Sends what waits, as credit and room allow.
+    pub(crate) fn send(&mut self, engine: &mut Connection, link: LinkId) {
+        while let Some(payload) = self.pending.front() {
+            let payload = payload.clone();
+            let outgoing = Outgoing { payload, message_format: 0, settled: true, token: 0 };
+            match engine.send(link, outgoing) {
+                Err(SendError::NoCredit | SendError::Full) => return,
+                // Gone out, or never will.
+                Ok(_) | Err(SendError::TooLarge { .. } | SendError::Detached) => {
+                    self.pending.pop_front();
+                }
+            }
+        }
+    }
+}
 
 impl Broker {
     /// Answers what arrived on a node.
@@ -42,10 +92,9 @@ impl Broker {
         }
     }
 
-    /// Sends an answer, or drops it when nobody can take it: requests are not queued for clients
-    /// that grant no credit for the answers.
+    /// Sends an answer as soon as the client has credit for it.
     fn reply(
-        &self,
+        &mut self,
         engine: &mut Connection,
         (node, session): (Node, SessionId),
         request: &Request,
@@ -54,10 +103,12 @@ impl Broker {
         let Some(link) = self.reply_link(node, session, request.reply_to()) else {
             return tracing::debug!(connection = self.number, "nobody takes the answer");
         };
-        let payload = answer.encode(request);
-        let outgoing = Outgoing { payload, message_format: 0, settled: true, token: 0 };
-        if let Err(error) = engine.send(link, outgoing) {
-            tracing::debug!(connection = self.number, %error, "an answer was dropped");
+        if let Some(Link::Answers(answers)) = self.links.get_mut(&link) {
+            if answers.pending.len() == PENDING_MAX {
+                return tracing::debug!(connection = self.number, "nobody reads the answers");
+            }
+            answers.pending.push_back(answer.encode(request));
+            answers.send(engine, link);
         }
     }
 
@@ -66,22 +117,18 @@ impl Broker {
     fn reply_link(&self, node: Node, on: SessionId, reply_to: Option<&str>) -> Option<LinkId> {
         let answers = || {
             self.links.iter().filter_map(|(id, link)| match link {
-                Link::Answers { node: of, session, address, name } if *of == node => {
-                    Some((*id, *session, address.as_deref(), name.as_str()))
-                }
+                Link::Answers(answers) if answers.node == node => Some((*id, answers)),
                 _ => None,
             })
         };
-        let named = reply_to.and_then(|reply_to| {
-            let is_named =
-                |address: Option<&str>, name| address == Some(reply_to) || name == reply_to;
-            let mut named = answers().filter(|(_, _, address, name)| is_named(*address, *name));
-            // The same names come back on another session once the first has ended.
-            let same = named.clone().find(|(_, session, ..)| *session == on);
-            same.or_else(|| named.next())
-        });
-        let found = named.or_else(|| answers().find(|(_, session, ..)| *session == on));
-        found.map(|(id, ..)| id)
+        let named = |answers: &Answers| reply_to.is_some_and(|name| answers.is_named(name));
+        let here = |answers: &Answers| answers.session == on;
+        // The same names come back on another session once the first has ended.
+        let found = answers()
+            .find(|(_, answers)| named(answers) && here(answers))
+            .or_else(|| answers().find(|(_, answers)| named(answers)))
+            .or_else(|| answers().find(|(_, answers)| here(answers)));
+        found.map(|(id, _)| id)
     }
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct Wire {
     pub(crate) drained: usize,
     pub(crate) closed: Option<CloseReason>,
     next: u64,
+    /// Everything the client has written.
+    pub(crate) written: Vec<u8>,
 }
 
 impl Wire {
@@ -63,6 +65,7 @@ impl Wire {
             drained: 0,
             closed: None,
             next: 0,
+            written: Vec::new(),
         };
         wire.exchange();
         wire.session = wire.client.begin(SessionOptions::default()).ok();
@@ -82,6 +85,7 @@ impl Wire {
     pub(crate) fn exchange(&mut self) {
         loop {
             let there = take(&mut self.client);
+            self.written.extend_from_slice(&there);
             let back = take(&mut self.server);
             let quiet = there.is_empty() && back.is_empty();
             if !there.is_empty() {
@@ -250,7 +254,7 @@ impl Wire {
 }
 
 /// Everything an engine has to write.
-fn take(engine: &mut Connection) -> Vec<u8> {
+pub(crate) fn take(engine: &mut Connection) -> Vec<u8> {
     let mut all = Vec::new();
     loop {
         let mut slices = [IoSlice::new(&[]); 16];

@@ -177,3 +177,56 @@ async fn assert_turned_away(mut stream: impl Stream) {
     let read = timeout(LIMIT, stream.read(&mut [0])).await.expect("in time");
     assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
 }
+
+/// Many writers and readers on several threads: no event is lost, doubled or out of order, and no
+/// reader misses its wake-up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_clients_at_once_see_one_log() {
+    const CLIENTS: usize = 8;
+    const EACH: usize = 500;
+    let emulator = Emulator::start(Config::default().in_memory()).await.unwrap();
+    let mut readers = Vec::new();
+    for partition in [0, 0, 1, 1, 2, 3] {
+        let connection = dial(&emulator).await;
+        let source = format!("hub/ConsumerGroups/$Default/Partitions/{partition}");
+        let mut receiver = connection.receiver(ReceiverOptions::from(source)).await.unwrap();
+        readers.push(tokio::spawn(async move {
+            let mut seen = Vec::new();
+            while seen.len() < CLIENTS * EACH / 4 {
+                let delivery = receiver.recv().await.expect("an event");
+                seen.push(body(delivery.payload()));
+            }
+            drop(connection);
+            (partition, seen)
+        }));
+    }
+    for client in 0..CLIENTS {
+        let connection = dial(&emulator).await;
+        tokio::spawn(async move {
+            // Two clients for each partition, so that every one gets the same number of events.
+            let address = format!("hub/Partitions/{}", client % 4);
+            let sender = connection.sender(SenderOptions::to(address)).await.expect("a sender");
+            for number in 0..EACH {
+                let outcome = sender.send(event(&format!("{client}:{number}")), 0).await;
+                assert_eq!(outcome.expect("an outcome"), DeliveryState::Accepted);
+            }
+        });
+    }
+    let mut logs = vec![Vec::new(); 4];
+    for reader in readers {
+        let (partition, seen): (usize, Vec<String>) =
+            timeout(LIMIT, reader).await.unwrap().unwrap();
+        let log = &mut logs[partition];
+        if log.is_empty() {
+            *log = seen;
+        } else {
+            assert_eq!(*log, seen, "both readers of partition {partition} see the same");
+        }
+    }
+    for (partition, log) in logs.iter().enumerate() {
+        for client in [partition, partition + 4] {
+            let own = log.iter().filter_map(|body| body.strip_prefix(&format!("{client}:")));
+            assert!(own.eq((0..EACH).map(|number| number.to_string())), "client {client}");
+        }
+    }
+}

@@ -455,3 +455,45 @@ fn a_shutdown_closes_with_a_reason() {
     let Some(CloseReason::Remote(Some(error))) = &wire.closed else { panic!("{:?}", wire.closed) };
     assert_eq!(error.condition, condition::CONNECTION_FORCED);
 }
+
+#[test]
+fn answers_wait_for_credit_and_find_their_way() {
+    let mut wire = Wire::trusted(&namespace());
+    let request = |reply_to: Option<&str>| {
+        let message = Message {
+            properties: Some(Properties {
+                message_id: Some(1_u64.into()),
+                reply_to: reply_to.map(str::to_owned),
+                ..Properties::default()
+            }),
+            application_properties: [("operation", "READ"), ("type", "com.microsoft:eventhub")]
+                .into_iter()
+                .chain([("name", "hub")])
+                .collect(),
+            ..Message::default()
+        };
+        let mut payload = bytes::BytesMut::new();
+        message.encode(&mut payload);
+        payload.freeze()
+    };
+    let answers = |address: Option<&'static str>, name: &'static str| {
+        move |attach: &mut Attach| {
+            attach.name = name.to_owned();
+            attach.target = Some(address.map_or_else(Target::default, Target::new));
+        }
+    };
+    let by_name = wire.receiver("$management", "", answers(None, "one")).unwrap();
+    let by_address = wire.receiver("$management", "", answers(Some("there"), "two")).unwrap();
+    let requests = wire.sender("$management").unwrap();
+    for reply_to in [Some("one"), Some("there"), Some("nobody"), None] {
+        assert_eq!(wire.send(requests, request(reply_to), 0), DeliveryState::Accepted);
+    }
+    assert!(wire.received(by_name).is_empty(), "no credit, no answer");
+    for link in [by_name, by_address] {
+        wire.client.set_credit(link, 10);
+    }
+    wire.exchange();
+    let (one, two) = (wire.received(by_name).len(), wire.received(by_address).len());
+    assert!(one >= 1 && two >= 1, "each reply-to finds its link: {one} and {two}");
+    assert_eq!(one + two, 4, "without a match any link of the session will do");
+}
