@@ -1,0 +1,120 @@
+//! The receiving half of the owner: deliveries go to their links, credit comes back.
+
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Instant;
+
+use super::{DETACH_TIMEOUT, Entry, Owner, Phase, Receiving};
+use crate::engine::{Connection, LinkId};
+use crate::net::credit::Budget;
+use crate::net::deadline::Due;
+use crate::net::error::LinkClosed;
+use crate::net::inbox::lock;
+use crate::net::receiver::{ReceiveLink, Settlement};
+
+impl Owner {
+    pub(super) fn start_receiving(
+        &mut self,
+        engine: &mut Connection,
+        id: LinkId,
+        link: Arc<ReceiveLink>,
+    ) {
+        let _ = link.id.set(id);
+        let mut receiving = Receiving { link, waiting: 0, waiting_bytes: 0, largest: 0 };
+        if lock(&receiving.link.state).leaving {
+            // Given up before it had a name: its flag was raised in vain.
+            lock(&receiving.link.state).dirty = true;
+            self.inbox.receiver(Arc::clone(&receiving.link));
+        }
+        grant(engine, id, &mut receiving);
+        if let Some(entry) = self.entry(id) {
+            entry.phase = Phase::Receiving(receiving);
+        }
+    }
+
+    pub(super) fn handle_deliveries(&mut self, engine: &mut Connection, id: LinkId) {
+        let Some(Entry { phase: Phase::Receiving(receiving), .. }) =
+            self.links.get_mut(id.index()).and_then(Option::as_mut).filter(|e| e.id == id)
+        else {
+            return;
+        };
+        let waker = {
+            let mut state = lock(&receiving.link.state);
+            let before = state.queue.len();
+            engine.deliveries(id, &mut state.queue);
+            let mut largest = 0;
+            for delivery in &state.queue[before..] {
+                let bytes = delivery.held_bytes();
+                receiving.waiting_bytes += bytes;
+                largest = largest.max(bytes);
+            }
+            let count = state.queue.len() - before;
+            if count == 0 {
+                return;
+            }
+            receiving.waiting += u32::try_from(count).unwrap_or(u32::MAX);
+            receiving.largest = largest.max(receiving.largest - receiving.largest / 8);
+            state.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// A receiver has consumed, settled or left.
+    pub(super) fn handle_consumption(
+        &mut self,
+        engine: &mut Connection,
+        now: Instant,
+        id: LinkId,
+        link: &Arc<ReceiveLink>,
+    ) {
+        let (taken, bytes, settlements, leaving) = {
+            let mut state = lock(&link.state);
+            state.dirty = false;
+            (
+                std::mem::take(&mut state.taken),
+                std::mem::take(&mut state.taken_bytes),
+                std::mem::take(&mut state.settlements),
+                state.leaving,
+            )
+        };
+        for settlement in settlements {
+            let Settlement { first, last, state, settled } = settlement;
+            engine.settle(id, first, last, state, settled);
+        }
+        engine.consumed(id, bytes);
+        let Some(Entry { phase: Phase::Receiving(receiving), .. }) = self.entry(id) else {
+            return;
+        };
+        receiving.waiting = receiving.waiting.saturating_sub(taken);
+        receiving.waiting_bytes = receiving.waiting_bytes.saturating_sub(bytes);
+        if leaving {
+            engine.detach(id, true, None);
+            self.deadlines.add(now + DETACH_TIMEOUT, Due::Link(id));
+        } else {
+            grant(engine, id, receiving);
+        }
+    }
+}
+
+/// Grants what the receiver's budget allows beyond what the peer still has.
+pub(super) fn grant(engine: &mut Connection, id: LinkId, receiving: &mut Receiving) {
+    let budget = Budget {
+        prefetch: receiving.link.prefetch,
+        bytes_max: receiving.link.prefetch_bytes,
+        waiting: receiving.waiting,
+        waiting_bytes: receiving.waiting_bytes,
+        largest: receiving.largest,
+    };
+    let credit = budget.credit();
+    if credit > engine.credit(id) {
+        engine.set_credit(id, credit);
+    }
+}
+
+pub(super) fn close_receiver(link: &ReceiveLink, closed: &LinkClosed, wakers: &mut Vec<Waker>) {
+    let mut state = lock(&link.state);
+    state.closed.get_or_insert_with(|| closed.clone());
+    wakers.extend(state.waker.take());
+}

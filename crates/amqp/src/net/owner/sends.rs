@@ -1,0 +1,150 @@
+//! The sending half of the owner: what is queued goes out, what comes of it comes back.
+
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Instant;
+
+use super::{DETACH_TIMEOUT, Entry, Owner, Phase};
+use crate::codec::DeliveryState;
+use crate::engine::{Connection, LinkId, Outgoing, SendError};
+use crate::net::SendFailure;
+use crate::net::deadline::Due;
+use crate::net::error::LinkClosed;
+use crate::net::inbox::lock;
+use crate::net::sender::{SendLink, SendState};
+
+impl Owner {
+    pub(super) fn start_sending(&mut self, id: LinkId, link: Arc<SendLink>) {
+        let _ = link.id.set(id);
+        // What was queued before the link had its id was marked in vain.
+        lock(&link.state).dirty = true;
+        self.inbox.sender(Arc::clone(&link));
+        if let Some(entry) = self.entry(id) {
+            entry.phase = Phase::Sending(link);
+        }
+    }
+
+    /// Writes what a sender has queued, as credit and room allow.
+    pub(super) fn pump(
+        &mut self,
+        engine: &mut Connection,
+        now: Instant,
+        id: LinkId,
+        link: &Arc<SendLink>,
+    ) {
+        if !matches!(self.entry(id), Some(Entry { phase: Phase::Sending(_), .. })) {
+            return;
+        }
+        let mut state = lock(&link.state);
+        state.dirty = false;
+        state.ring.stamp(now + link.send_timeout);
+        while let Some((number, payload, message_format)) = state.ring.next_queued() {
+            let settled = link.settled;
+            let outgoing = Outgoing { payload, message_format, settled, token: number };
+            match engine.send(id, outgoing) {
+                Ok(delivery_id) => {
+                    state.ring.mark_sent(number, delivery_id);
+                    if settled {
+                        // Fire and forget is what was asked for: written is as good as it gets.
+                        let done = Ok(DeliveryState::Accepted);
+                        self.wakers.extend(state.ring.complete(number, done));
+                    }
+                }
+                Err(SendError::TooLarge { size, limit }) => {
+                    let failure = SendFailure::TooLarge { size, limit };
+                    self.wakers.extend(state.ring.complete(number, Err(failure)));
+                }
+                Err(SendError::NoCredit | SendError::Full | SendError::Detached) => break,
+            }
+        }
+        self.settle_sender(engine, now, id, link, state);
+    }
+
+    /// What follows from a sender's ring after every change: room, its deadline, leaving.
+    pub(super) fn settle_sender(
+        &mut self,
+        engine: &mut Connection,
+        now: Instant,
+        id: LinkId,
+        link: &Arc<SendLink>,
+        mut state: std::sync::MutexGuard<'_, SendState>,
+    ) {
+        if link.has_room(&state) {
+            self.wakers.append(&mut state.room);
+        }
+        if !state.armed
+            && let Some(deadline) = state.ring.deadline()
+        {
+            state.armed = true;
+            self.deadlines.add(deadline, Due::Sends(id));
+        }
+        let leaves = state.leaving && state.ring.pending() == 0 && !state.left;
+        if leaves {
+            state.left = true;
+            engine.detach(id, true, None);
+            self.deadlines.add(now + DETACH_TIMEOUT, Due::Link(id));
+        }
+    }
+
+    pub(super) fn handle_outcomes(
+        &mut self,
+        engine: &mut Connection,
+        now: Instant,
+        id: LinkId,
+        link: &Arc<SendLink>,
+    ) {
+        engine.outcomes(id, &mut self.outcomes);
+        if !self.outcomes.is_empty() {
+            let mut state = lock(&link.state);
+            for outcome in self.outcomes.drain(..) {
+                if !outcome.settled {
+                    let settled = outcome.state.clone().unwrap_or(DeliveryState::Accepted);
+                    engine.settle(id, outcome.delivery_id, outcome.delivery_id, settled, true);
+                }
+                // Settled without a state means that the receiver forgot it: nothing is known.
+                let result = match outcome.state {
+                    Some(state) => Ok(state),
+                    None => Err(SendFailure::Unknown(LinkClosed::Remote(None))),
+                };
+                self.wakers.extend(state.ring.complete(outcome.token, result));
+            }
+        }
+        self.pump(engine, now, id, link);
+    }
+
+    pub(super) fn handle_sends_overdue(
+        &mut self,
+        engine: &mut Connection,
+        now: Instant,
+        id: LinkId,
+    ) {
+        let Some(Entry { phase: Phase::Sending(link), .. }) = self.entry(id) else {
+            return;
+        };
+        let link = Arc::clone(link);
+        let mut state = lock(&link.state);
+        state.armed = false;
+        let timeout = link.send_timeout;
+        let mut overdue = std::mem::take(&mut self.overdue);
+        state.ring.expire(now, timeout, &mut overdue, &mut self.wakers);
+        for late in overdue.drain(..) {
+            // A delivery that did not leave whole is aborted, so the peer cannot have it.
+            let failure = if engine.abort(id, late.delivery_id) {
+                SendFailure::NotSentInTime(timeout)
+            } else {
+                SendFailure::UnknownInTime(timeout)
+            };
+            self.wakers.extend(state.ring.complete(late.number, Err(failure)));
+        }
+        self.overdue = overdue;
+        self.settle_sender(engine, now, id, &link, state);
+    }
+}
+
+pub(super) fn close_sender(link: &SendLink, closed: &LinkClosed, wakers: &mut Vec<Waker>) {
+    let mut state = lock(&link.state);
+    state.closed.get_or_insert_with(|| closed.clone());
+    state.ring.fail_all(closed, wakers);
+    wakers.append(&mut state.room);
+    wakers.append(&mut state.ending);
+}
