@@ -53,6 +53,11 @@ fn measure(layer: &[&str]) -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
+fn every_workload_runs_through_the_client() -> Result<(), Box<dyn Error>> {
+    measure(&[])
+}
+
+#[test]
 fn every_workload_runs_on_the_engine() -> Result<(), Box<dyn Error>> {
     measure(&["--engine"])
 }

@@ -7,6 +7,7 @@
 //! measures what is below it.
 
 mod allocations;
+mod client;
 mod engine;
 mod meter;
 
@@ -14,6 +15,7 @@ use std::{
     error::Error,
     io::{self, Write},
     process::ExitCode,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -26,6 +28,8 @@ static ALLOCATOR: Counting = Counting;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
+/// A run that takes longer hangs; under callgrind the longest take half a minute.
+const DEADLINE: Duration = Duration::from_secs(300);
 /// Tasks of `send-100-tasks`.
 const TASKS: u64 = 100;
 /// Events in flight of `enqueue-100`.
@@ -94,7 +98,18 @@ fn measure() -> Result<(), Failure> {
         allocations::start();
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let done = runtime.block_on(engine::run(&arguments))?;
+    let done = runtime.block_on(async {
+        let run = async {
+            if arguments.engine {
+                engine::run(&arguments).await
+            } else {
+                client::run(&arguments).await
+            }
+        };
+        tokio::time::timeout(DEADLINE, run)
+            .await
+            .map_err(|_| format!("not done within {} s", DEADLINE.as_secs()))?
+    })?;
     writeln!(
         io::stdout(),
         "events={} timed_events={} allocations={} nanoseconds={} cpu_nanoseconds={}",
