@@ -271,7 +271,7 @@ impl Broker {
             ready.retain(|id| match links.get_mut(id) {
                 Some(Link::Consumer(consumer)) => {
                     let more = consumer.pump(engine, *id, now, chunk) == Pumped::More;
-                    if consumer.take_drained() {
+                    if consumer.take_drained(engine.credit(*id)) {
                         engine.drained(*id);
                     }
                     more

@@ -211,9 +211,10 @@ impl Consumer {
         self.draining = true;
     }
 
-    /// Whether a drain was asked for and everything there is has gone out. Answers once.
-    pub(crate) fn take_drained(&mut self) -> bool {
-        self.waiting && std::mem::take(&mut self.draining)
+    /// Whether a drain was asked for and is to be answered now: everything there is has gone out,
+    /// or as much as the credit allowed.
+    pub(crate) fn take_drained(&mut self, credit: u32) -> bool {
+        (self.waiting || credit == 0) && std::mem::take(&mut self.draining)
     }
 }
 

@@ -304,6 +304,13 @@ fn drain_sends_what_there_is_first() {
     wire.client.set_credit(receiver, 1);
     wire.exchange();
     assert_eq!(wire.bodies(receiver), ["later"]);
+    let (payload, format) = batch(&["x", "y", "z"], None);
+    wire.send(sender, payload, format);
+    wire.client.set_credit(receiver, 2);
+    wire.client.drain(receiver);
+    wire.exchange();
+    assert_eq!(wire.bodies(receiver), ["x", "y"]);
+    assert_eq!(wire.drained, 3, "credit used up by events is answered as well");
 }
 
 #[test]
