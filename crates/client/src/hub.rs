@@ -434,10 +434,9 @@ impl Hub {
         token.map_err(|error| Error::of_token(error, target.hub.as_str()))
     }
 
-    /// Closes: sends that are queued get their outcome first, by their deadline; then the
-    /// connection ends, by `close_timeout`. Streams and listeners end with kind
-    /// [`ErrorKind::Closed`], and so does every later call. May be called any number of times, from
-    /// any clone.
+    /// Closes: sends that are queued get `close_timeout` for their outcome, then the service gets as
+    /// much to answer. Streams and listeners end with kind [`ErrorKind::Closed`], and so does every
+    /// later call. May be called any number of times, from any clone.
     ///
     /// # Cancel safety
     ///
@@ -448,9 +447,17 @@ impl Hub {
             let links = self.shared.links.lock().unwrap_or_else(PoisonError::into_inner);
             links.values().filter_map(|links| links.take()).collect()
         };
-        for sender in links {
-            sender.detach().await;
+        for sender in &links {
+            sender.start_detach();
         }
+        let detached = async {
+            for sender in &links {
+                sender.closed().await;
+            }
+        };
+        let timeout = self.shared.target.options.close_timeout;
+        // What has no outcome by then ends with the connection, as unknown.
+        let _ = tokio::time::timeout(timeout, detached).await;
         if let Some(live) = self.shared.live.take() {
             live.connection.close(None).await;
         }

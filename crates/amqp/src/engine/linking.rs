@@ -103,6 +103,9 @@ impl Connection {
         }
         let (name, role, session) = (link.name.clone(), link.role, link.session);
         let session = self.session_at(session).ok_or(LinkError::UnknownSession)?;
+        if session.state != SessionState::Mapped {
+            return Err(LinkError::UnknownSession);
+        }
         let handle = session.free_handle().ok_or(LinkError::NoHandle(session.remote_handle_max))?;
         session.set_local_handle(handle, Some(id.slot));
         if let Some(link) = self.links.at_mut(id.slot) {
@@ -267,8 +270,8 @@ impl Connection {
                 let id = LinkId { slot: link, generation: self.links.generation(link) };
                 if let Ok(answer) = self.answer(id, Attach::default()) {
                     self.send_attach(slot, answer);
+                    self.answer_detach(slot, link, detach.closed);
                 }
-                self.answer_detach(slot, link, detach.closed);
             }
             LinkState::AttachSent | LinkState::Attached => {
                 self.answer_detach(slot, link, detach.closed);

@@ -230,6 +230,10 @@ impl Connection {
             return;
         }
         session.handle_flow(flow);
+        if session.state == SessionState::BeginReceived {
+            // Nothing can be answered before our begin.
+            return;
+        }
         match flow.handle {
             Some(handle) => self.handle_link_flow(slot, handle, flow),
             None if flow.echo => self.send_session_flow(slot),

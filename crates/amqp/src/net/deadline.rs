@@ -9,8 +9,10 @@ use crate::engine::LinkId;
 /// What a deadline is about. An entry that no longer applies is ignored when it fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
-    /// The peer's answer to an attach or a detach.
-    Link(LinkId),
+    /// The peer's answer to our attach.
+    Attach(LinkId),
+    /// The peer's answer to our detach.
+    Detach(LinkId),
     /// The oldest send of a link.
     Sends(LinkId),
 }

@@ -99,12 +99,7 @@ impl<S: Stream, V: Service> Future for Driver<S, V> {
             let now = clock::now();
             let read = this.poll_read(cx, now).is_ready();
             let woken = this.service.poll_wake(cx).is_ready();
-            let timed = this.timer.poll(cx, this.deadline()).is_ready();
-            if timed {
-                this.engine.handle_timeout(now);
-                this.check_stall(now);
-            }
-            if woken || timed {
+            if woken {
                 this.engine.handle_timeout(now);
                 this.turn(now);
             }
@@ -112,7 +107,15 @@ impl<S: Stream, V: Service> Future for Driver<S, V> {
             if wrote {
                 this.turn(now);
             }
+            // Last, since everything before it may have brought an earlier deadline.
+            let timed = this.timer.poll(cx, this.deadline()).is_ready();
+            if timed {
+                this.engine.handle_timeout(now);
+                this.check_stall(now);
+                this.turn(now);
+            }
             if this.engine.is_closed() && this.is_flushed(now) {
+                this.turn(now);
                 return this.poll_shutdown(cx);
             }
             if !(read || woken || timed || wrote) {

@@ -252,10 +252,29 @@ impl Owner {
         self.closed.send_replace(Some(reason.clone()));
     }
 
+    /// Ends the links whose acceptance nobody will carry out any more.
+    fn close_unanswered(&mut self, reason: &CloseReason) {
+        let closed = LinkClosed::Connection(reason.clone());
+        let mut taken = std::mem::take(&mut self.taken);
+        self.inbox.take(&mut taken);
+        for command in taken.commands {
+            match command {
+                Command::AcceptSender(_, _, link) => {
+                    close_sender(&link, &closed, &mut self.wakers);
+                }
+                Command::AcceptReceiver(_, _, link) => {
+                    close_receiver(&link, &closed, &mut self.wakers);
+                }
+                _ => {}
+            }
+        }
+    }
+
     fn handle_deadlines(&mut self, engine: &mut Connection, now: Instant) {
         while let Some(due) = self.deadlines.take(now) {
             match due {
-                Due::Link(id) => self.handle_link_overdue(engine, id),
+                Due::Attach(id) => self.handle_attach_overdue(engine, id),
+                Due::Detach(id) => self.handle_detach_overdue(engine, id),
                 Due::Sends(id) => self.handle_sends_overdue(engine, now, id),
             }
         }
@@ -276,6 +295,12 @@ impl Service for Owner {
     }
 
     fn poll_wake(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some((opening, _)) = &mut self.opening
+            && opening.poll_closed(cx).is_ready()
+        {
+            // Nobody waits for the open any more. Dropping the handle asks for a close.
+            self.opening = None;
+        }
         self.inbox.poll(cx)
     }
 
@@ -289,6 +314,7 @@ impl Drop for Owner {
     fn drop(&mut self) {
         let reason = self.closed.borrow().clone().unwrap_or(CloseReason::Eof);
         self.handle_closed(&reason);
+        self.close_unanswered(&reason);
         self.inbox.end();
         for waker in self.wakers.drain(..) {
             waker.wake();

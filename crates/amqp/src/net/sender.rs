@@ -275,12 +275,17 @@ impl Sender {
         .await
     }
 
+    /// Asks for a detach without waiting for it; what [`detach`](Self::detach) does first.
+    pub fn start_detach(&self) {
+        self.handle.link.0.leave();
+    }
+
     /// Detaches the link once the queued sends are through, by their deadline, and waits for the
     /// peer's answer, by a deadline too.
     ///
     /// Cancel safe: the detach goes on. Later calls wait for the same end.
     pub async fn detach(&self) -> LinkClosed {
-        self.handle.link.0.leave();
+        self.start_detach();
         self.closed().await
     }
 }

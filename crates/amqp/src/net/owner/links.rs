@@ -46,7 +46,7 @@ impl Owner {
             Ok((session, id)) => {
                 let own_session = request.session.is_none();
                 self.insert(Entry { id, session, own_session, phase: Phase::Attaching(request) });
-                self.deadlines.add(now + timeout, Due::Link(id));
+                self.deadlines.add(now + timeout, Due::Attach(id));
             }
             Err(text) => {
                 let kind = ErrorKind::Exhausted(text);
@@ -172,28 +172,28 @@ impl Owner {
         }
     }
 
-    pub(super) fn handle_link_overdue(&mut self, engine: &mut Connection, id: LinkId) {
-        let Some(entry) = self.entry(id) else { return };
-        let (session, own) = (entry.session, entry.own_session);
-        match &entry.phase {
-            Phase::Attaching(_) => {
-                if let Some(Entry { phase: Phase::Attaching(request), .. }) = self.remove(id) {
-                    let (entity, timeout) = (address(&request.options), timeout(&request.options));
-                    let kind = ErrorKind::Timeout(timeout);
-                    let late = self.error(Operation::Attach, &entity, kind);
-                    let _ = request.reply.send(Err(late));
-                }
-                engine.detach(id, true, None);
-            }
-            Phase::Sending(_) | Phase::Receiving(_) if entry.is_leaving() => {
-                // The peer does not answer our detach: the link is over for us all the same.
-                if let Some(entry) = self.remove(id) {
-                    self.close_entry(entry, &LinkClosed::Local);
-                }
-            }
-            _ => return,
+    pub(super) fn handle_attach_overdue(&mut self, engine: &mut Connection, id: LinkId) {
+        if !matches!(self.entry(id), Some(Entry { phase: Phase::Attaching(_), .. })) {
+            return;
         }
-        if own {
+        let Some(entry) = self.remove(id) else { return };
+        if let Phase::Attaching(request) = entry.phase {
+            let (entity, timeout) = (address(&request.options), timeout(&request.options));
+            let late = self.error(Operation::Attach, &entity, ErrorKind::Timeout(timeout));
+            let _ = request.reply.send(Err(late));
+        }
+        engine.detach(id, true, None);
+        if entry.own_session {
+            engine.end(entry.session, None);
+        }
+    }
+
+    /// The peer does not answer our detach: the link is over for us all the same.
+    pub(super) fn handle_detach_overdue(&mut self, engine: &mut Connection, id: LinkId) {
+        let Some(entry) = self.remove(id) else { return };
+        let own = entry.own_session.then_some(entry.session);
+        self.close_entry(entry, &LinkClosed::Local);
+        if let Some(session) = own {
             engine.end(session, None);
         }
     }

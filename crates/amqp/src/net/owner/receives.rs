@@ -91,7 +91,7 @@ impl Owner {
         receiving.waiting_bytes = receiving.waiting_bytes.saturating_sub(bytes);
         if leaving {
             engine.detach(id, true, None);
-            self.deadlines.add(now + DETACH_TIMEOUT, Due::Link(id));
+            self.deadlines.add(now + DETACH_TIMEOUT, Due::Detach(id));
         } else {
             grant(engine, id, receiving);
         }

@@ -82,7 +82,7 @@ impl Owner {
         if leaves {
             state.left = true;
             engine.detach(id, true, None);
-            self.deadlines.add(now + DETACH_TIMEOUT, Due::Link(id));
+            self.deadlines.add(now + DETACH_TIMEOUT, Due::Detach(id));
         }
     }
 
