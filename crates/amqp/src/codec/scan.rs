@@ -17,22 +17,51 @@ use super::{DecodeError, DecodeErrorKind as Kind, code, limits};
 /// ```
 #[inline]
 pub fn skip(buf: &[u8], pos: usize) -> Result<usize, DecodeError> {
-    let Some(&constructor) = buf.get(pos) else {
-        return Err(DecodeError::new(Kind::Truncated, "value", pos));
-    };
-    let data = pos + 1;
-    let end = match width(constructor) {
-        fixed @ 0..=16 => data + usize::from(fixed),
-        code::SIZED8 => match buf.get(data) {
-            Some(&size) => data + 1 + usize::from(size),
-            None => return Err(DecodeError::new(Kind::Truncated, "value", pos)),
-        },
-        _ => return skip_rare(buf, pos),
-    };
-    if end > buf.len() {
-        return Err(DecodeError::new(Kind::Truncated, "value", pos));
+    match buf.get(pos..).and_then(ordinary_len) {
+        Some(len) if len <= buf.len() - pos => Ok(pos + len),
+        _ => skip_rare(buf, pos),
     }
-    Ok(end)
+}
+
+/// The size of the value `rest` begins with, which may be more than there is. `None` for what is rare: four-byte sizes,
+/// descriptors, and everything broken.
+#[inline]
+fn ordinary_len(rest: &[u8]) -> Option<usize> {
+    let [constructor, behind @ ..] = rest else {
+        return None;
+    };
+    match width(*constructor) {
+        fixed @ 0..=16 => Some(1 + usize::from(fixed)),
+        code::SIZED8 => behind.first().map(|size| 2 + usize::from(*size)),
+        _ => None,
+    }
+}
+
+/// The value `rest` begins with, and what is behind it. `None` when it is broken.
+#[inline]
+pub(crate) fn split(rest: &[u8]) -> Option<(&[u8], &[u8])> {
+    match ordinary_len(rest) {
+        Some(len) => rest.split_at_checked(len),
+        None => rest.split_at_checked(rare_len(rest)?),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn rare_len(rest: &[u8]) -> Option<usize> {
+    skip_rare(rest, 0).ok()
+}
+
+/// Whether `items` are exactly `count` ordinary values. One that is not says `false`, however well it is formed.
+#[inline]
+pub(crate) fn are_ordinary(mut items: &[u8], count: usize) -> bool {
+    for _ in 0..count {
+        match ordinary_len(items).and_then(|len| items.get(len..)) {
+            Some(behind) => items = behind,
+            None => return false,
+        }
+    }
+    items.is_empty()
 }
 
 /// The width class of a constructor.
@@ -82,13 +111,11 @@ pub(crate) struct Extent {
 }
 
 /// The extent of the list at `pos`. The count is no more than there are bytes.
-#[inline]
 pub(crate) fn list(buf: &[u8], pos: usize, field: &'static str) -> Result<Extent, DecodeError> {
     extent(buf, pos, code::LIST8, code::LIST32, field)
 }
 
 /// The extent of the map at `pos`. The count is even and no more than there are bytes.
-#[inline]
 pub(crate) fn map(buf: &[u8], pos: usize, field: &'static str) -> Result<Extent, DecodeError> {
     let extent = extent(buf, pos, code::MAP8, code::MAP32, field)?;
     if !extent.count.is_multiple_of(2) {
@@ -97,7 +124,6 @@ pub(crate) fn map(buf: &[u8], pos: usize, field: &'static str) -> Result<Extent,
     Ok(extent)
 }
 
-#[inline]
 fn extent(
     buf: &[u8],
     pos: usize,
@@ -141,14 +167,28 @@ fn extent(
 }
 
 /// Checks that exactly `count` values lie between `first` and `end`, without looking inside them.
-#[inline]
 pub(crate) fn walk(buf: &[u8], extent: Extent, field: &'static str) -> Result<(), DecodeError> {
-    let inside = buf.get(..extent.end).unwrap_or_default();
-    let mut pos = extent.first;
+    let mut rest = buf.get(extent.first..extent.end).unwrap_or_default();
     for _ in 0..extent.count {
-        pos = skip(inside, pos)?;
+        match split(rest) {
+            Some((_, behind)) => rest = behind,
+            None => return Err(broken_item(buf, extent, rest.len())),
+        }
     }
-    if pos == extent.end { Ok(()) } else { Err(DecodeError::new(Kind::Trailing, field, pos)) }
+    match rest {
+        [] => Ok(()),
+        rest => Err(DecodeError::new(Kind::Trailing, field, extent.end - rest.len())),
+    }
+}
+
+/// What is wrong with the item `left` bytes before the end.
+#[cold]
+fn broken_item(buf: &[u8], extent: Extent, left: usize) -> DecodeError {
+    let pos = extent.end - left;
+    match skip_rare(buf.get(..extent.end).unwrap_or_default(), pos) {
+        Err(error) => error,
+        Ok(_) => DecodeError::new(Kind::Truncated, "value", pos),
+    }
 }
 
 /// Where the value that starts at `pos` ends, after everything inside it has been checked too, down to

@@ -62,6 +62,83 @@ pub struct View {
 /// ```
 #[inline]
 pub fn decode(frame: &[u8], body: usize) -> Result<View, DecodeError> {
+    match ordinary(frame, body) {
+        Some(view) => Ok(view),
+        None => careful(frame, body),
+    }
+}
+
+/// The first frame of a delivery as everybody writes it: a list8 with six or eleven fields, none of the first six null,
+/// and all others null or false. Says nothing about why a frame is not like that.
+#[inline]
+fn ordinary(frame: &[u8], body: usize) -> Option<View> {
+    let [code::DESCRIBED, code::SMALL_ULONG, 0x14, code::LIST8, size, count, behind @ ..] =
+        frame.get(body..)?
+    else {
+        return None;
+    };
+    let (fields, payload) = behind.split_at_checked(usize::from(*size).checked_sub(1)?)?;
+    let (handle, fields) = uint(fields)?;
+    let (delivery_id, fields) = uint(fields)?;
+    let [code::BINARY8, len, fields @ ..] = fields else {
+        return None;
+    };
+    // What is behind the length, up to the end of the frame.
+    let tag = frame.len() - payload.len() - fields.len();
+    let fields = fields.get(usize::from(*len)..)?;
+    let (message_format, fields) = uint(fields)?;
+    let [settled @ (code::TRUE | code::FALSE), more @ (code::TRUE | code::FALSE), fields @ ..] =
+        fields
+    else {
+        return None;
+    };
+    match (*count, fields) {
+        (6, []) => {}
+        (
+            11,
+            [
+                code::NULL,
+                code::NULL,
+                code::NULL | code::FALSE,
+                code::NULL | code::FALSE,
+                code::NULL | code::FALSE,
+            ],
+        ) => {}
+        _ => return None,
+    }
+    if usize::from(*len) > limits::MAX_DELIVERY_TAG {
+        return None;
+    }
+    Some(View {
+        handle,
+        delivery_id: Some(delivery_id),
+        tag: (u32::try_from(tag).ok()?, *len),
+        message_format: Some(message_format),
+        settled: Some(*settled == code::TRUE),
+        more: *more == code::TRUE,
+        rcv_settle_mode: None,
+        resume: false,
+        aborted: false,
+        has_state: false,
+        payload: u32::try_from(frame.len() - payload.len()).ok()?,
+    })
+}
+
+#[inline(always)]
+fn uint(fields: &[u8]) -> Option<(u32, &[u8])> {
+    match fields {
+        [code::SMALL_UINT, value, fields @ ..] => Some(((*value).into(), fields)),
+        [code::UINT, a, b, c, d, fields @ ..] => {
+            Some((u32::from_be_bytes([*a, *b, *c, *d]), fields))
+        }
+        [code::UINT0, fields @ ..] => Some((0, fields)),
+        _ => None,
+    }
+}
+
+/// Every transfer there can be, and what is wrong with those that cannot.
+#[inline(never)]
+fn careful(frame: &[u8], body: usize) -> Result<View, DecodeError> {
     let list = match frame.get(body..) {
         Some([code::DESCRIBED, code::SMALL_ULONG, 0x14, ..]) => body + 3,
         _ => other_descriptor(frame, body)?,
@@ -70,31 +147,30 @@ pub fn decode(frame: &[u8], body: usize) -> Result<View, DecodeError> {
     let mut view = View { payload: place(extent.end)?, ..View::default() };
     // The end is known to lie within the frame. Nothing of the payload can be taken for a field.
     let mut cursor = Cursor { buf: frame.get(..extent.end).unwrap_or_default(), pos: extent.first };
-    let mut left = extent.count;
-    if left < 6 {
-        return short(view, cursor, left);
+    for field in 0..extent.count {
+        match field {
+            0 => match cursor.uint()? {
+                Some(handle) => view.handle = handle,
+                None => return Err(cursor.error(Kind::MissingField)),
+            },
+            1 => view.delivery_id = cursor.uint()?,
+            2 => view.tag = cursor.tag()?,
+            3 => view.message_format = cursor.uint()?,
+            4 => view.settled = cursor.boolean()?,
+            5 => view.more = cursor.boolean()? == Some(true),
+            6 => view.rcv_settle_mode = cursor.settle_mode()?,
+            7 => view.has_state = cursor.state()?,
+            8 => view.resume = cursor.boolean()? == Some(true),
+            9 => view.aborted = cursor.boolean()? == Some(true),
+            // Whether it is batchable changes nothing.
+            10 => drop(cursor.boolean()?),
+            _ => cursor.pos = scan::skip(cursor.buf, cursor.pos)?,
+        }
     }
-    match cursor.uint()? {
-        Some(handle) => view.handle = handle,
-        None => return Err(cursor.error(Kind::MissingField)),
-    }
-    view.delivery_id = cursor.uint()?;
-    view.tag = cursor.tag()?;
-    view.message_format = cursor.uint()?;
-    view.settled = cursor.boolean()?;
-    view.more = cursor.boolean()? == Some(true);
-    left -= 6;
-    // All that is left is null or false in every ordinary transfer.
     match cursor.rest() {
-        [] if left == 0 => Ok(view),
-        [
-            code::NULL,
-            code::NULL,
-            code::NULL | code::FALSE,
-            code::NULL | code::FALSE,
-            code::NULL | code::FALSE,
-        ] if left == 5 => Ok(view),
-        _ => rare(view, cursor, left),
+        [] if extent.count > 0 => Ok(view),
+        [] => Err(cursor.error(Kind::MissingField)),
+        _ => Err(cursor.error(Kind::Trailing)),
     }
 }
 
@@ -115,41 +191,6 @@ fn other_descriptor(frame: &[u8], body: usize) -> Result<usize, DecodeError> {
     }
 }
 
-/// Fewer than the six fields that are always written.
-#[inline(never)]
-fn short(mut view: View, mut cursor: Cursor<'_>, count: usize) -> Result<View, DecodeError> {
-    for field in 0..count {
-        match field {
-            0 => match cursor.uint()? {
-                Some(handle) => view.handle = handle,
-                None => return Err(cursor.error(Kind::MissingField)),
-            },
-            1 => view.delivery_id = cursor.uint()?,
-            2 => view.tag = cursor.tag()?,
-            3 => view.message_format = cursor.uint()?,
-            _ => view.settled = cursor.boolean()?,
-        }
-    }
-    if count == 0 { Err(cursor.error(Kind::MissingField)) } else { Ok(view) }
-}
-
-/// The last five fields, or as many of them as there are.
-#[inline(never)]
-fn rare(mut view: View, mut cursor: Cursor<'_>, left: usize) -> Result<View, DecodeError> {
-    for field in 0..left.min(5) {
-        match field {
-            0 => view.rcv_settle_mode = cursor.settle_mode()?,
-            1 => view.has_state = cursor.state()?,
-            2 => view.resume = cursor.boolean()? == Some(true),
-            3 => view.aborted = cursor.boolean()? == Some(true),
-            // Whether it is batchable changes nothing.
-            _ => drop(cursor.boolean()?),
-        }
-    }
-    cursor.finish(left.saturating_sub(5))?;
-    Ok(view)
-}
-
 struct Cursor<'a> {
     /// Up to the end of the list.
     buf: &'a [u8],
@@ -161,20 +202,8 @@ impl Cursor<'_> {
         DecodeError::new(kind, FIELD, self.pos)
     }
 
-    #[inline]
     fn rest(&self) -> &[u8] {
         self.buf.get(self.pos..).unwrap_or_default()
-    }
-
-    /// `left` more values nobody knows, and then the end of the list.
-    fn finish(&mut self, left: usize) -> Result<(), DecodeError> {
-        for _ in 0..left {
-            self.pos = scan::skip(self.buf, self.pos)?;
-        }
-        match self.rest() {
-            [] => Ok(()),
-            _ => Err(self.error(Kind::Trailing)),
-        }
     }
 
     #[cold]
@@ -185,7 +214,6 @@ impl Cursor<'_> {
         }
     }
 
-    #[inline]
     fn uint(&mut self) -> Result<Option<u32>, DecodeError> {
         let (value, len) = match *self.rest() {
             [code::SMALL_UINT, value, ..] => (Some(value.into()), 2),
@@ -198,7 +226,6 @@ impl Cursor<'_> {
         Ok(value)
     }
 
-    #[inline]
     fn boolean(&mut self) -> Result<Option<bool>, DecodeError> {
         let (value, len) = match *self.rest() {
             [code::TRUE, ..] => (Some(true), 1),
@@ -212,7 +239,6 @@ impl Cursor<'_> {
         Ok(value)
     }
 
-    #[inline]
     fn tag(&mut self) -> Result<(u32, u8), DecodeError> {
         let (start, len) = match *self.rest() {
             [code::BINARY8, len, ..] => (self.pos + 2, len),

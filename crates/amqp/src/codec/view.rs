@@ -121,6 +121,13 @@ impl<'a> ValueRef<'a> {
             [code::LONG, a, b, c, d, e, f, g, h] => {
                 Some(i64::from_be_bytes([a, b, c, d, e, f, g, h]))
             }
+            _ => self.as_short_i64(),
+        }
+    }
+
+    /// Any integer but a long in full width.
+    fn as_short_i64(&self) -> Option<i64> {
+        match *self.raw {
             [code::SMALL_LONG | code::SMALL_INT | code::BYTE, a] => {
                 Some(i8::from_be_bytes([a]).into())
             }
@@ -200,7 +207,8 @@ impl<'a> ValueRef<'a> {
         if self.raw.first() != Some(&code::DESCRIBED) {
             return None;
         }
-        let mut items = Items { raw: self.raw, at: self.at, pos: 1, left: 2 };
+        let rest = self.raw.get(1..)?;
+        let mut items = Items { rest, at: self.at.saturating_add(1), left: 2 };
         Some((items.next()?, items.next()?))
     }
 
@@ -231,23 +239,46 @@ impl PartialEq for ValueRef<'_> {
 }
 
 /// Values one behind the other. Stops early at a broken one, of which there are none after a walk.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 struct Items<'a> {
-    raw: &'a [u8],
+    rest: &'a [u8],
+    /// Where the rest starts in the bytes everything was found in.
     at: u32,
-    pos: usize,
-    left: usize,
+    left: u32,
 }
 
 impl<'a> Items<'a> {
     #[inline]
     fn next(&mut self) -> Option<ValueRef<'a>> {
         self.left = self.left.checked_sub(1)?;
-        let end = scan::skip(self.raw, self.pos).ok()?;
-        let raw = self.raw.get(self.pos..end)?;
-        let at = self.at.saturating_add(u32::try_from(self.pos).ok()?);
-        self.pos = end;
+        let (raw, rest) = scan::split(self.rest)?;
+        let at = self.at;
+        // A span's limits are u32, so this only wraps where no span exists.
+        self.at = at.wrapping_add(raw.len() as u32);
+        self.rest = rest;
         Some(ValueRef { raw, at })
+    }
+
+    /// The items of the list or map `raw`, none if it is neither. `short` is the constructor of its short form.
+    #[inline]
+    fn found(raw: &'a [u8], at: u32, short: u8) -> Self {
+        match raw {
+            [constructor, _, count, rest @ ..] if *constructor == short => {
+                Self { rest, at: at.saturating_add(3), left: (*count).into() }
+            }
+            _ => Self::wide(raw, at, short),
+        }
+    }
+
+    #[inline(never)]
+    fn wide(raw: &'a [u8], at: u32, short: u8) -> Self {
+        match raw {
+            [constructor, _, _, _, _, a, b, c, d, rest @ ..] if *constructor == short | 0x10 => {
+                let left = u32::from_be_bytes([*a, *b, *c, *d]);
+                Self { rest, at: at.saturating_add(9), left }
+            }
+            _ => Self { rest: &[], at, left: 0 },
+        }
     }
 }
 
@@ -263,8 +294,7 @@ impl<'a> Items<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct ListView<'a> {
     raw: &'a [u8],
-    at: u32,
-    extent: scan::Extent,
+    items: Items<'a>,
 }
 
 impl<'a> ListView<'a> {
@@ -280,29 +310,36 @@ impl<'a> ListView<'a> {
     fn at(raw: &'a [u8], at: u32) -> Result<Self, DecodeError> {
         let extent = scan::list(raw, 0, "list")?;
         scan::walk(raw, extent, "list")?;
-        Ok(Self { raw, at, extent })
+        let raw = raw.get(..extent.end).unwrap_or_default();
+        Ok(Self { raw, items: Items::found(raw, at, code::LIST8) })
     }
 
     /// The list that [`sections`](super::message::sections) found at `span` of `buf`, not checked again.
     ///
     /// Empty when there is none.
     #[must_use]
+    #[inline]
     pub fn found(buf: &'a [u8], span: Span) -> Self {
         let raw = span.of(buf);
-        let extent = scan::list(raw, 0, "list").unwrap_or_default();
-        Self { raw, at: span.start, extent }
+        Self { raw, items: Items::found(raw, span.start, code::LIST8) }
+    }
+
+    /// The encoded list, nothing if there is none.
+    #[must_use]
+    pub const fn raw(&self) -> &'a [u8] {
+        self.raw
     }
 
     /// How many items there are.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.extent.count
+        self.items.left as usize
     }
 
     /// Whether there is none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.extent.count == 0
+        self.items.left == 0
     }
 
     /// The item at `index`, unless it is null or missing, which means the same in a composite type.
@@ -314,9 +351,7 @@ impl<'a> ListView<'a> {
     /// The items in order.
     #[must_use]
     pub fn iter(&self) -> ListItems<'a> {
-        let scan::Extent { count, first, end } = self.extent;
-        let raw = self.raw.get(..end).unwrap_or_default();
-        ListItems(Items { raw, at: self.at, pos: first, left: count })
+        ListItems(self.items)
     }
 }
 
@@ -353,8 +388,7 @@ impl<'a> Iterator for ListItems<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct MapView<'a> {
     raw: &'a [u8],
-    at: u32,
-    extent: scan::Extent,
+    items: Items<'a>,
 }
 
 impl<'a> MapView<'a> {
@@ -370,7 +404,8 @@ impl<'a> MapView<'a> {
     fn at(raw: &'a [u8], at: u32) -> Result<Self, DecodeError> {
         let extent = scan::map(raw, 0, "map")?;
         scan::walk(raw, extent, "map")?;
-        Ok(Self { raw, at, extent })
+        let raw = raw.get(..extent.end).unwrap_or_default();
+        Ok(Self { raw, items: Items::found(raw, at, code::MAP8) })
     }
 
     /// The map that [`sections`](super::message::sections) found at `span` of `buf`, not checked again.
@@ -380,23 +415,25 @@ impl<'a> MapView<'a> {
     #[inline]
     pub fn found(buf: &'a [u8], span: Span) -> Self {
         let raw = span.of(buf);
-        let extent = match raw {
-            [] => scan::Extent::default(),
-            raw => scan::map(raw, 0, "map").unwrap_or_default(),
-        };
-        Self { raw, at: span.start, extent }
+        Self { raw, items: Items::found(raw, span.start, code::MAP8) }
+    }
+
+    /// The encoded map, nothing if there is none.
+    #[must_use]
+    pub const fn raw(&self) -> &'a [u8] {
+        self.raw
     }
 
     /// How many entries there are.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.extent.count / 2
+        self.items.left as usize / 2
     }
 
     /// Whether there is none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.extent.count == 0
+        self.items.left == 0
     }
 
     /// The value of the first entry whose key is the string or symbol `key`.
@@ -409,9 +446,7 @@ impl<'a> MapView<'a> {
     #[must_use]
     #[inline]
     pub fn iter(&self) -> MapEntries<'a> {
-        let scan::Extent { count, first, end } = self.extent;
-        let raw = self.raw.get(..end).unwrap_or_default();
-        MapEntries(Items { raw, at: self.at, pos: first, left: count })
+        MapEntries(self.items)
     }
 
     /// The map, owned.

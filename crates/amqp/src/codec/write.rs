@@ -364,7 +364,7 @@ impl<'a> ListWriter<'a> {
 
     /// A map, null when it is empty.
     pub fn map(&mut self, map: &super::Map) {
-        self.optional((!map.is_empty()).then_some(map), |out, map| put_map(out, map));
+        self.optional((!map.is_empty()).then_some(map), put_map);
     }
 
     /// Patches size and count. Without it the list is not readable.

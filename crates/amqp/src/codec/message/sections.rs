@@ -122,6 +122,81 @@ impl Sections {
 /// ```
 #[inline]
 pub fn sections(buf: &[u8], start: usize) -> Result<Sections, DecodeError> {
+    match ordinary(buf, start) {
+        Some(found) => Ok(found),
+        None => careful(buf, start),
+    }
+}
+
+/// Messages as they mostly are: short descriptors, no value inside of a map or list with a four-byte size. Says nothing
+/// about why a message is not like that.
+#[inline]
+fn ordinary(buf: &[u8], start: usize) -> Option<Sections> {
+    u32::try_from(buf.len()).ok()?;
+    let mut found = Sections::default();
+    let mut rest = buf.get(start..)?;
+    while let [code::DESCRIBED, code::SMALL_ULONG, number, value @ ..] = rest {
+        let (slot, short) = match u64::from(*number) {
+            descriptor::DATA => {
+                let content;
+                (content, rest) = match value {
+                    [code::BINARY8, len, behind @ ..] => {
+                        behind.split_at_checked(usize::from(*len))?
+                    }
+                    [code::BINARY32, a, b, c, d, behind @ ..] => behind.split_at_checked(
+                        usize::try_from(u32::from_be_bytes([*a, *b, *c, *d])).ok()?,
+                    )?,
+                    _ => return None,
+                };
+                let end = buf.len() - rest.len();
+                match found.body {
+                    FirstBody { kind: BodyKind::Data, .. } => found.body.count += 1,
+                    FirstBody { count: 0, .. } => {
+                        let first = span(end - content.len(), end);
+                        found.body = FirstBody { kind: BodyKind::Data, first, count: 1 };
+                    }
+                    _ => return None,
+                }
+                continue;
+            }
+            descriptor::MESSAGE_ANNOTATIONS => (&mut found.message_annotations, code::MAP8),
+            descriptor::PROPERTIES => (&mut found.properties, code::LIST8),
+            descriptor::APPLICATION_PROPERTIES => (&mut found.application_properties, code::MAP8),
+            descriptor::DELIVERY_ANNOTATIONS => (&mut found.delivery_annotations, code::MAP8),
+            descriptor::HEADER => (&mut found.header, code::LIST8),
+            descriptor::FOOTER => (&mut found.footer, code::MAP8),
+            _ => return None,
+        };
+        if !slot.is_empty() {
+            return None;
+        }
+        let (count, items);
+        (count, items, rest) = match value {
+            [constructor, size, count, behind @ ..] if *constructor == short => {
+                let size = usize::from(*size).checked_sub(1)?;
+                let (items, behind) = behind.split_at_checked(size)?;
+                (usize::from(*count), items, behind)
+            }
+            [code::LIST0, behind @ ..] if short == code::LIST8 => (0, &[][..], behind),
+            // A wide list or map, whose size includes four bytes of its count.
+            [constructor, a, b, c, d, e, f, g, h, behind @ ..] if *constructor == short | 0x10 => {
+                let size = usize::try_from(u32::from_be_bytes([*a, *b, *c, *d])).ok()?;
+                let (items, behind) = behind.split_at_checked(size.checked_sub(4)?)?;
+                (usize::try_from(u32::from_be_bytes([*e, *f, *g, *h])).ok()?, items, behind)
+            }
+            _ => return None,
+        };
+        if (short == code::MAP8 && !count.is_multiple_of(2)) || !scan::are_ordinary(items, count) {
+            return None;
+        }
+        *slot = span(buf.len() - value.len(), buf.len() - rest.len());
+    }
+    rest.is_empty().then_some(found)
+}
+
+/// Every message there can be, and what is wrong with those that cannot.
+#[inline(never)]
+fn careful(buf: &[u8], start: usize) -> Result<Sections, DecodeError> {
     if u32::try_from(buf.len()).is_err() {
         return Err(DecodeError::new(Kind::Length, "message", start));
     }
@@ -171,7 +246,6 @@ const fn span(start: usize, end: usize) -> Span {
     Span { start: start as u32, end: end as u32 }
 }
 
-#[inline]
 fn once(found: &mut Span, new: Span, field: &'static str) -> Result<usize, DecodeError> {
     if !found.is_empty() {
         return Err(DecodeError::new(Kind::InvalidValue, field, new.start as usize));
@@ -180,7 +254,6 @@ fn once(found: &mut Span, new: Span, field: &'static str) -> Result<usize, Decod
     Ok(new.end as usize)
 }
 
-#[inline]
 fn map(
     buf: &[u8],
     pos: usize,
@@ -192,7 +265,6 @@ fn map(
     once(found, span(pos, extent.end), field)
 }
 
-#[inline]
 fn list(
     buf: &[u8],
     pos: usize,
@@ -204,7 +276,6 @@ fn list(
     once(found, span(pos, extent.end), field)
 }
 
-#[inline]
 fn data(buf: &[u8], pos: usize, body: &mut FirstBody) -> Result<usize, DecodeError> {
     let content = data_content(buf, pos)?;
     if body.count == 0 {
@@ -215,7 +286,6 @@ fn data(buf: &[u8], pos: usize, body: &mut FirstBody) -> Result<usize, DecodeErr
     Ok(content.end as usize)
 }
 
-#[inline]
 fn data_content(buf: &[u8], pos: usize) -> Result<Span, DecodeError> {
     let head = match buf.get(pos..) {
         Some([code::BINARY8, ..]) => 2,
