@@ -25,12 +25,12 @@ fn bytes(text: &str) -> Vec<u8> {
                 out.push(0);
             }
             ']' => {
-                let at = open.pop().unwrap();
-                out[at] = u8::try_from(out.len() - at - 1).unwrap();
+                let at = open.pop().expect("a bracket is open");
+                out[at] = u8::try_from(out.len() - at - 1).expect("short");
             }
             ' ' => {}
             c => {
-                let low = u8::try_from(c.to_digit(16).unwrap()).unwrap();
+                let low = c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()).expect("hex");
                 match digit.take() {
                     None => digit = Some(low),
                     Some(high) => out.push(high << 4 | low),

@@ -13,15 +13,15 @@ use eventhubs_amqp::codec::{
 const SMALL_STACK: usize = 256 * 1024;
 
 fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
-    let thread = std::thread::Builder::new().stack_size(SMALL_STACK).spawn(test).unwrap();
-    thread.join().unwrap();
+    let thread = std::thread::Builder::new().stack_size(SMALL_STACK).spawn(test);
+    thread.expect("a thread can be started").join().expect("the test passes");
 }
 
 /// `levels` of one compound inside the other. `head` makes the front of a level from the number of bytes behind it.
 fn nested(levels: usize, head_len: usize, head: impl Fn(&mut BytesMut, u32)) -> Vec<u8> {
     let mut out = BytesMut::new();
     for level in (0..levels).rev() {
-        head(&mut out, u32::try_from(level * head_len + 1).unwrap());
+        head(&mut out, u32::try_from(level * head_len + 1).expect("small"));
     }
     out.extend_from_slice(&[0x40]);
     out.to_vec()
@@ -74,7 +74,7 @@ fn described_elements(levels: usize) -> Vec<u8> {
     }
     body.extend([0x50, 7]);
     let mut out = vec![0xf0];
-    out.extend(u32::try_from(body.len()).unwrap().to_be_bytes());
+    out.extend(u32::try_from(body.len()).expect("small").to_be_bytes());
     out.extend(body);
     out
 }
@@ -158,7 +158,7 @@ fn list_with(descriptor: u8, count: u8, index: u8, value: &[u8]) -> Vec<u8> {
         }
     }
     let mut out = vec![0x00, 0x53, descriptor, 0xd0];
-    out.extend(u32::try_from(fields.len() + 4).unwrap().to_be_bytes());
+    out.extend(u32::try_from(fields.len() + 4).expect("small").to_be_bytes());
     out.extend(u32::from(count).to_be_bytes());
     out.extend(fields);
     out
