@@ -56,6 +56,8 @@ pub(crate) fn engine_options(number: u64) -> Options {
             connection_bytes_max: CLIENT_BYTES_MAX,
             ..engine::Limits::default()
         },
+        // A stored event is larger than what was sent by the annotations that were added to it.
+        exceed_peer_message_size: true,
         ..Options::listener(format!("eventhubs-emulator-{number}"))
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use eventhubs_amqp::codec::performative::Attach;
 use eventhubs_amqp::codec::{AmqpError, Map, Symbol, Value, condition};
-use eventhubs_amqp::engine::{Connection, LinkId, Outgoing, SendError};
+use eventhubs_amqp::engine::{Connection, LinkId, Outgoing};
 
 use crate::bell::Seat;
 use crate::event;
@@ -92,15 +92,6 @@ fn epoch(properties: &Map) -> Result<Option<i64>, AmqpError> {
 
 fn argument_error(text: &str) -> AmqpError {
     AmqpError::new(Symbol::from_static(names::condition::ARGUMENT_ERROR), text)
-}
-
-/// What a receiver is told that takes no event as large as the next one.
-fn too_large(sequence: i64, size: usize, limit: u64) -> AmqpError {
-    let text = format!(
-        "The event with sequence number {sequence} has {size} bytes, the link takes {limit}. \
-         Attach with a larger max-message-size, or none."
-    );
-    AmqpError::new(condition::MESSAGE_SIZE_EXCEEDED, text)
 }
 
 /// A link on which a client receives. Leaves the partition when dropped.
@@ -191,11 +182,8 @@ impl Consumer {
             let outgoing = Outgoing { payload, message_format: 0, settled: true, token: 0 };
             match engine.send(link, outgoing) {
                 Ok(_) => self.next = sequence + 1,
-                Err(error) => {
+                Err(_) => {
                     self.next = sequence;
-                    if let SendError::TooLarge { size, limit } = error {
-                        engine.detach(link, true, Some(too_large(sequence, size, limit)));
-                    }
                     return Pumped::Idle;
                 }
             }

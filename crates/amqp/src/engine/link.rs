@@ -1,7 +1,5 @@
 //! One end of one link: its state, credit, and what arrived on it.
 
-use bytes::Bytes;
-
 use super::delivery::{Delivery, Partial};
 use super::event::Outcome;
 use super::serial;
@@ -118,18 +116,4 @@ impl Link {
         }
         done
     }
-}
-
-/// A delivery whose frames wait for the session window, or for more of it.
-#[derive(Debug)]
-pub(crate) struct Blocked {
-    /// Slot and generation of the link.
-    pub(crate) link: (u32, u32),
-    pub(crate) id: u32,
-    pub(crate) message_format: u32,
-    pub(crate) settled: bool,
-    /// What is left of the payload.
-    pub(crate) rest: Bytes,
-    /// Whether a frame of it was written.
-    pub(crate) begun: bool,
 }

@@ -38,6 +38,7 @@
 //! assert_eq!(&slices[..used][0][..8], b"AMQP\x00\x01\x00\x00");
 //! ```
 
+mod blocked;
 mod delivery;
 mod event;
 mod id;
@@ -179,16 +180,20 @@ impl Connection {
     pub fn wrote(&mut self, count: usize) {
         self.output.wrote(count);
         self.timing.wrote();
-        if self.wants_room && self.output.len() <= self.options.limits.output_bytes_max / 2 {
-            self.wants_room = false;
-            for slot in self.links.slots() {
-                let wanted = self
-                    .links
-                    .at_mut(slot)
-                    .is_some_and(|link| std::mem::take(&mut link.wants_room));
-                if wanted {
-                    self.touch(slot);
-                }
+        self.offer_room();
+    }
+
+    /// Touches the links that were refused for want of room, once there is some again.
+    fn offer_room(&mut self) {
+        if !self.wants_room || self.output.len() > self.options.limits.output_bytes_max / 2 {
+            return;
+        }
+        self.wants_room = false;
+        for slot in self.links.slots() {
+            let wanted =
+                self.links.at_mut(slot).is_some_and(|link| std::mem::take(&mut link.wants_room));
+            if wanted {
+                self.touch(slot);
             }
         }
     }

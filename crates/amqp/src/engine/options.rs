@@ -81,7 +81,7 @@ pub struct Limits {
     /// Received bytes that the connection may hold; the link that passes it is detached.
     /// Default 1 GiB.
     pub connection_bytes_max: usize,
-    /// Bytes waiting to be written above which [`send`](super::Connection::send) answers
+    /// Bytes waiting to be written, or on one session for its window, above which [`send`](super::Connection::send) answers
     /// [`SendError::Full`](super::SendError::Full). Default 8 MiB.
     pub output_bytes_max: usize,
     /// Links on all sessions together. Default 4 096.
@@ -133,6 +133,10 @@ pub struct Options {
     pub sasl: Sasl,
     /// Memory bounds.
     pub limits: Limits,
+    /// Send messages that are larger than the peer's attach allows, as brokers do that add
+    /// annotations to what they were sent. Default false:
+    /// [`SendError::TooLarge`](super::SendError::TooLarge).
+    pub exceed_peer_message_size: bool,
 }
 
 impl Options {
@@ -164,6 +168,7 @@ impl Options {
             fields: FieldList::Trimmed,
             sasl,
             limits: Limits::default(),
+            exceed_peer_message_size: false,
         }
     }
 }

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 
 use super::Connection;
+use super::blocked::Blocked;
 use super::event::{Outcome, SendError};
 use super::id::LinkId;
-use super::link::{Blocked, LinkState};
+use super::link::LinkState;
 use super::ring::Unsettled;
 use super::session::SessionState;
 use crate::codec::performative::{Disposition, Role};
@@ -32,28 +33,29 @@ impl Connection {
     ///
     /// [`SendError`]; nothing was written then.
     pub fn send(&mut self, id: LinkId, outgoing: Outgoing) -> Result<u32, SendError> {
-        let full = self.output.len() > self.options.limits.output_bytes_max;
+        let strict = !self.options.exceed_peer_message_size;
+        let limit = self.options.limits.output_bytes_max;
         let link = self.links.get_mut(id.slot, id.generation).ok_or(SendError::Detached)?;
         if link.state != LinkState::Attached || link.role != Role::Sender {
             return Err(SendError::Detached);
         }
         let size = outgoing.payload.len();
-        if link.max_message_size != 0 && size as u64 > link.max_message_size {
+        if strict && link.max_message_size != 0 && size as u64 > link.max_message_size {
             return Err(SendError::TooLarge { size, limit: link.max_message_size });
         }
         if link.credit == 0 {
             return Err(SendError::NoCredit);
-        }
-        if full {
-            link.wants_room = true;
-            self.wants_room = true;
-            return Err(SendError::Full);
         }
         let session_slot = link.session;
         let session = self.sessions.get_mut(usize::from(session_slot)).and_then(Option::as_mut);
         let session = session.ok_or(SendError::Detached)?;
         if session.state != SessionState::Mapped {
             return Err(SendError::Detached);
+        }
+        if self.output.len() + session.blocked.bytes() > limit {
+            link.wants_room = true;
+            self.wants_room = true;
+            return Err(SendError::Full);
         }
         link.credit -= 1;
         link.delivery_count = link.delivery_count.wrapping_add(1);
@@ -123,21 +125,22 @@ impl Connection {
 
     /// Writes what waited for the session window.
     pub(crate) fn transmit_blocked(&mut self, slot: u16) {
+        let mut moved = false;
         loop {
-            let Some(session) = self.session_at(slot) else {
-                return;
-            };
+            let Some(session) = self.session_at(slot) else { return };
             if session.remote_window == 0 {
-                return;
+                break;
             }
-            let Some(delivery) = session.blocked.pop_front() else {
-                return;
-            };
+            let Some(delivery) = session.blocked.pop_front() else { break };
+            moved = true;
             if let Some(rest) = self.transmit(slot, delivery)
                 && let Some(session) = self.session_at(slot)
             {
                 session.blocked.push_front(rest);
             }
+        }
+        if moved {
+            self.offer_room();
         }
     }
 
@@ -153,10 +156,7 @@ impl Connection {
         let Some(session) = self.session_at(slot) else {
             return false;
         };
-        let place = session.blocked.iter().position(|blocked| {
-            blocked.id == delivery_id && blocked.link == (id.slot, id.generation)
-        });
-        let Some(delivery) = place.and_then(|place| session.blocked.remove(place)) else {
+        let Some(delivery) = session.blocked.take((id.slot, id.generation), delivery_id) else {
             return false;
         };
         session.ring.visit(delivery_id, delivery_id, |_, _| true);
@@ -239,7 +239,7 @@ impl Connection {
         }
         let session = link.session;
         if let Some(session) = self.session_at(session) {
-            session.blocked.retain(|blocked| blocked.link.0 != slot);
+            session.blocked.forget(slot);
             session.ring.forget(slot);
         }
     }

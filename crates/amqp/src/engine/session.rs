@@ -1,8 +1,6 @@
 //! One session: channels, handles, windows, and our unsettled deliveries.
 
-use std::collections::VecDeque;
-
-use super::link::Blocked;
+use super::blocked::BlockedQueue;
 use super::options::SessionOptions;
 use super::ring::Ring;
 use super::serial;
@@ -42,7 +40,7 @@ pub(crate) struct Session {
     pub(crate) remote_window: u32,
     pub(crate) next_delivery_id: u32,
     pub(crate) ring: Ring,
-    pub(crate) blocked: VecDeque<Blocked>,
+    pub(crate) blocked: BlockedQueue,
 }
 
 impl Session {
@@ -62,7 +60,7 @@ impl Session {
             remote_window: 0,
             next_delivery_id: options.first_delivery_id,
             ring: Ring::starting_at(options.first_delivery_id),
-            blocked: VecDeque::new(),
+            blocked: BlockedQueue::default(),
         }
     }
 
