@@ -38,6 +38,7 @@ pub mod hash;
 pub mod link;
 pub mod management;
 pub mod names;
+mod parts;
 pub mod position;
 pub mod received;
 pub mod rpc;

@@ -3,8 +3,9 @@
 use crate::error::EventError;
 use crate::event::EventData;
 use crate::names;
+use crate::parts::{self, Parts};
 use crate::system::{IotHub, LastEnqueued};
-use crate::types::{MAX_OFFSET, Offset, SequenceNumber, Timestamp};
+use crate::types::{Offset, SequenceNumber, Timestamp};
 use bytes::Bytes;
 use eventhubs_amqp::codec::message::{
     Body, BodyKind, Message, MessageId, Properties, Sections, Span, sections,
@@ -43,25 +44,8 @@ use std::fmt;
 #[derive(Clone)]
 pub struct ReceivedEvent {
     frame: Bytes,
-    sequence_number: i64,
-    enqueued_time: i64,
-    offset: Span,
-    partition_key: Span,
-    body: Span,
-    properties: Span,
-    application_properties: Span,
-    annotations: Span,
-    delivery_annotations: Span,
+    parts: Parts,
     start: u32,
-    body_kind: BodyKind,
-}
-
-/// What every consumer needs of the annotations.
-struct Stamps {
-    sequence_number: Option<i64>,
-    enqueued_time: i64,
-    offset: Span,
-    partition_key: Span,
 }
 
 impl ReceivedEvent {
@@ -74,58 +58,31 @@ impl ReceivedEvent {
     /// be read of it.
     #[inline]
     pub fn decode(frame: Bytes, payload_start: u32) -> Result<Self, EventError> {
-        let found = match sections(&frame, payload_start as usize) {
-            Ok(found) => found,
-            Err(cause) => return Err(broken(frame, payload_start, cause)),
-        };
-        match Self::assemble(&frame, &found) {
-            Ok(stamps) => Ok(Self {
-                sequence_number: stamps.sequence_number.unwrap_or_default(),
-                enqueued_time: stamps.enqueued_time,
-                offset: stamps.offset,
-                partition_key: stamps.partition_key,
-                body: found.body.first,
-                properties: found.properties,
-                application_properties: found.application_properties,
-                annotations: found.message_annotations,
-                delivery_annotations: found.delivery_annotations,
-                start: payload_start,
-                body_kind: found.body.kind,
-                frame,
-            }),
-            Err(cause) => Err(broken(frame, payload_start, cause)),
+        let mut event = Self { frame, parts: Parts::NOWHERE, start: payload_start };
+        match parts::find(&event.frame, payload_start as usize, &mut event.parts) {
+            Ok(()) => Ok(event),
+            Err(cause) => Err(broken(event.frame, payload_start, cause)),
         }
-    }
-
-    #[inline]
-    fn assemble(frame: &[u8], found: &Sections) -> Result<Stamps, DecodeError> {
-        let stamps = stamps(frame, found.message_annotations)?;
-        if stamps.sequence_number.is_none() {
-            return Err(missing(names::SEQUENCE_NUMBER));
-        }
-        check_offset(stamps.offset.of(frame))?;
-        check_text(stamps.partition_key.of(frame), names::PARTITION_KEY)?;
-        Ok(stamps)
     }
 
     /// Number of the event in its partition: the only value of an event to compare.
     #[must_use]
     #[inline]
     pub fn sequence_number(&self) -> SequenceNumber {
-        self.sequence_number.into()
+        self.parts.sequence_number.into()
     }
 
     /// When the service accepted the event; [`Timestamp::NEVER`] when it does not say.
     #[must_use]
     #[inline]
     pub const fn enqueued_time(&self) -> Timestamp {
-        Timestamp::from_millis(self.enqueued_time)
+        Timestamp::from_millis(self.parts.enqueued_time)
     }
 
     /// Position text of the event, opaque.
     #[must_use]
     pub fn offset(&self) -> &str {
-        self.text(self.offset)
+        self.text(self.parts.offset)
     }
 
     /// Position text of the event, owned.
@@ -137,7 +94,11 @@ impl ReceivedEvent {
     /// The key the event was sent with.
     #[must_use]
     pub fn partition_key(&self) -> Option<&str> {
-        if self.partition_key.is_empty() { None } else { Some(self.text(self.partition_key)) }
+        if self.parts.partition_key.is_empty() {
+            None
+        } else {
+            Some(self.text(self.parts.partition_key))
+        }
     }
 
     /// The bytes of the body: of its first data section, which for nearly all senders is the body.
@@ -147,8 +108,8 @@ impl ReceivedEvent {
     #[must_use]
     #[inline]
     pub fn body(&self) -> &[u8] {
-        match self.body_kind {
-            BodyKind::Data => self.body.of(&self.frame),
+        match self.parts.body_kind {
+            BodyKind::Data => self.parts.body.of(&self.frame),
             _ => &[],
         }
     }
@@ -156,8 +117,10 @@ impl ReceivedEvent {
     /// The same without a copy and independent of the event.
     #[must_use]
     pub fn body_bytes(&self) -> Bytes {
-        match self.body_kind {
-            BodyKind::Data if !self.body.is_empty() => self.frame.slice(self.body.range()),
+        match self.parts.body_kind {
+            BodyKind::Data if !self.parts.body.is_empty() => {
+                self.frame.slice(self.parts.body.range())
+            }
             _ => Bytes::new(),
         }
     }
@@ -182,7 +145,7 @@ impl ReceivedEvent {
     /// What the body is made of.
     #[must_use]
     pub const fn body_kind(&self) -> BodyKind {
-        self.body_kind
+        self.parts.body_kind
     }
 
     /// The body of any kind, decoded.
@@ -200,7 +163,7 @@ impl ReceivedEvent {
     ///
     /// They are broken inside.
     pub fn properties(&self) -> Result<Option<Properties>, DecodeError> {
-        match self.properties.of(&self.frame) {
+        match self.parts.properties.of(&self.frame) {
             [] => Ok(None),
             list => Properties::decode(list).map(Some),
         }
@@ -227,11 +190,11 @@ impl ReceivedEvent {
     /// The content type; `None` also when it is no valid text.
     #[must_use]
     pub fn content_type(&self) -> Option<&str> {
-        ListView::found(&self.frame, self.properties).get(6)?.as_str()
+        ListView::found(&self.frame, self.parts.properties).get(6)?.as_str()
     }
 
     fn id(&self, field: usize, name: &'static str) -> Result<Option<MessageId>, DecodeError> {
-        let Some(id) = ListView::found(&self.frame, self.properties).get(field) else {
+        let Some(id) = ListView::found(&self.frame, self.parts.properties).get(field) else {
             return Ok(None);
         };
         if id.is_null() {
@@ -247,7 +210,7 @@ impl ReceivedEvent {
     ///
     /// They are broken inside.
     pub fn application_properties(&self) -> Result<Map, DecodeError> {
-        self.map(self.application_properties).to_map()
+        self.map(self.parts.application_properties).to_map()
     }
 
     /// One application property, decoded; the others are passed over.
@@ -256,13 +219,16 @@ impl ReceivedEvent {
     ///
     /// It is broken inside.
     pub fn property(&self, name: &str) -> Result<Option<Value>, DecodeError> {
-        self.map(self.application_properties).get(name).map(|value| value.to_value()).transpose()
+        self.map(self.parts.application_properties)
+            .get(name)
+            .map(|value| value.to_value())
+            .transpose()
     }
 
     /// One application property as text, without a copy; `None` also when it is no valid text.
     #[must_use]
     pub fn property_str(&self, name: &str) -> Option<&str> {
-        self.map(self.application_properties).get(name)?.as_str()
+        self.map(self.parts.application_properties).get(name)?.as_str()
     }
 
     /// One message annotation, decoded.
@@ -271,7 +237,7 @@ impl ReceivedEvent {
     ///
     /// It is broken inside.
     pub fn annotation(&self, name: &str) -> Result<Option<Value>, DecodeError> {
-        self.map(self.annotations).get(name).map(|value| value.to_value()).transpose()
+        self.map(self.parts.annotations).get(name).map(|value| value.to_value()).transpose()
     }
 
     /// The message annotations that have no method of their own here: IoT Hub's, and whatever else
@@ -283,7 +249,7 @@ impl ReceivedEvent {
     pub fn system_properties(&self) -> Result<Map, DecodeError> {
         const KNOWN: [&str; 4] =
             [names::SEQUENCE_NUMBER, names::OFFSET, names::ENQUEUED_TIME, names::PARTITION_KEY];
-        let all = self.map(self.annotations).to_map()?;
+        let all = self.map(self.parts.annotations).to_map()?;
         let known = |name: &Value| name.as_str().is_some_and(|name| KNOWN.contains(&name));
         Ok(all.into_iter().filter(|(name, _)| !known(name)).collect())
     }
@@ -293,7 +259,7 @@ impl ReceivedEvent {
     /// What is not of the type IoT Hub gives it counts as not there.
     #[must_use]
     pub fn iot_hub(&self) -> Option<IotHub> {
-        let map = self.map(self.annotations);
+        let map = self.map(self.parts.annotations);
         let text = |name| map.get(name).and_then(|value| value.as_str()).map(str::to_owned);
         let found = IotHub {
             device_id: text(names::IOTHUB_DEVICE_ID),
@@ -310,7 +276,7 @@ impl ReceivedEvent {
     /// asked for it.
     #[must_use]
     pub fn last_enqueued(&self) -> Option<LastEnqueued> {
-        let map = self.map(self.delivery_annotations);
+        let map = self.map(self.parts.delivery_annotations);
         let number = map.get(names::LAST_ENQUEUED_SEQUENCE_NUMBER)?.as_i64()?;
         let offset = map.get(names::LAST_ENQUEUED_OFFSET).and_then(|value| value.as_str());
         Some(LastEnqueued {
@@ -376,7 +342,7 @@ impl fmt::Debug for ReceivedEvent {
     /// Position and sizes only: a body may be large, and may be private.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReceivedEvent")
-            .field("sequence_number", &self.sequence_number)
+            .field("sequence_number", &self.parts.sequence_number)
             .field("offset", &self.offset())
             .field("enqueued_time", &self.enqueued_time())
             .field("body_len", &self.body().len())
@@ -384,86 +350,8 @@ impl fmt::Debug for ReceivedEvent {
     }
 }
 
-/// One pass over the message annotations.
-#[inline]
-fn stamps(frame: &[u8], span: Span) -> Result<Stamps, DecodeError> {
-    let mut stamps = Stamps {
-        sequence_number: None,
-        enqueued_time: Timestamp::NEVER.as_millis(),
-        offset: Span::default(),
-        partition_key: Span::default(),
-    };
-    for (name, value) in MapView::found(frame, span) {
-        let Some(name) = name.content() else { continue };
-        // By length first: it tells all but two apart, and costs one comparison.
-        match name.len() {
-            21 if name == names::SEQUENCE_NUMBER.as_bytes() => {
-                let number = value.as_i64();
-                stamps.sequence_number =
-                    Some(number.ok_or_else(|| wrong_type(names::SEQUENCE_NUMBER))?);
-            }
-            12 if name == names::OFFSET.as_bytes() => {
-                stamps.offset = text_span(value, names::OFFSET)?;
-            }
-            19 if name == names::ENQUEUED_TIME.as_bytes() => {
-                let time = value.as_timestamp().or_else(|| value.as_i64());
-                stamps.enqueued_time = time.ok_or_else(|| wrong_type(names::ENQUEUED_TIME))?;
-            }
-            19 if name == names::PARTITION_KEY.as_bytes() && !value.is_null() => {
-                stamps.partition_key = text_span(value, names::PARTITION_KEY)?;
-            }
-            _ => {}
-        }
-    }
-    Ok(stamps)
-}
-
-#[inline]
-fn text_span(value: ValueRef<'_>, field: &'static str) -> Result<Span, DecodeError> {
-    value.content_span().ok_or_else(|| wrong_type(field))
-}
-
-/// An offset is what [`Offset`] takes; today's are printable ASCII, which needs no closer look.
-#[inline]
-fn check_offset(offset: &[u8]) -> Result<(), DecodeError> {
-    if offset.is_empty() {
-        return Err(missing(names::OFFSET));
-    }
-    if offset.len() <= MAX_OFFSET && offset.iter().all(|b| matches!(b, 0x20..0x7f)) {
-        return Ok(());
-    }
-    match std::str::from_utf8(offset) {
-        Ok(text) if Offset::new(text).is_ok() => Ok(()),
-        Ok(_) => Err(error(DecodeErrorKind::InvalidValue, names::OFFSET)),
-        Err(_) => Err(error(DecodeErrorKind::Utf8, names::OFFSET)),
-    }
-}
-
-#[inline]
-fn check_text(text: &[u8], field: &'static str) -> Result<(), DecodeError> {
-    if text.is_ascii() || std::str::from_utf8(text).is_ok() {
-        return Ok(());
-    }
-    Err(error(DecodeErrorKind::Utf8, field))
-}
-
 fn moment(value: ValueRef<'_>) -> Option<Timestamp> {
     value.as_timestamp().map(Timestamp::from_millis)
-}
-
-#[cold]
-fn missing(field: &'static str) -> DecodeError {
-    error(DecodeErrorKind::MissingField, field)
-}
-
-#[cold]
-fn wrong_type(field: &'static str) -> DecodeError {
-    error(DecodeErrorKind::WrongType, field)
-}
-
-#[cold]
-fn error(kind: DecodeErrorKind, field: &'static str) -> DecodeError {
-    DecodeError { kind, field, offset: 0 }
 }
 
 /// The error, with the sequence number if the message is sound as far as that.
