@@ -49,14 +49,15 @@ impl Template {
     fn new(channel: u16, handle: u32, shape: Shape) -> Self {
         let mut frame = Vec::new();
         let (message, sequence) = message(shape);
-        let writer = Writer::amqp(&mut frame, channel, 0x14).uint(handle);
+        let writer = Writer::short(&mut frame, channel, 0x14).uint(handle);
         let delivery_id = writer.position() + 1;
         let writer = writer.uint(0);
         let tag = writer.position() + 2;
         let mut encoded_tag = [0; 18];
         encoded_tag[..2].copy_from_slice(&[0xa0, 16]);
         // handle, delivery-id, delivery-tag, message-format, settled, more, rcv-settle-mode,
-        // state, resume, aborted, batchable: all eleven fields, as the service sends them.
+        // state, resume, aborted, batchable: all eleven fields in a list with 8-bit sizes, and
+        // batchable set, as frame traces of the service show it.
         let writer = writer.raw(&encoded_tag).raw(&[0x43]).flag(true).flag(false).nulls(2);
         let writer = writer.flag(false).flag(false).flag(true);
         let sequence = writer.position() + sequence;

@@ -192,7 +192,7 @@ impl Session {
     /// Writes one settled, accepted disposition for everything taken so far.
     pub(crate) fn answer(&mut self, out: &mut Vec<u8>) {
         if let Some((first, last)) = self.unanswered.take() {
-            Writer::amqp(out, self.channel, 0x15)
+            Writer::short(out, self.channel, 0x15)
                 .flag(true)
                 .uint(first)
                 .uint(last)

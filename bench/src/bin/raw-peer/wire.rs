@@ -173,36 +173,45 @@ pub(crate) struct Writer<'a> {
     out: &'a mut Vec<u8>,
     frame: Option<usize>,
     list: usize,
-    count: u32,
+    count: u8,
 }
+
+/// The head of a list with 8-bit sizes, and of one with 32-bit sizes, still empty.
+const SHORT: &[u8] = &[0xc0, 0, 0];
+const WIDE: &[u8] = &[0xd0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 impl<'a> Writer<'a> {
     /// Begins an AMQP frame with the performative `code`.
     pub(crate) fn amqp(out: &'a mut Vec<u8>, channel: u16, code: u8) -> Self {
-        Self::frame(out, 0, channel, code)
+        Self::frame(out, 0, channel, code, WIDE)
+    }
+
+    /// The same with 8-bit sizes, for fields that are known to be short.
+    pub(crate) fn short(out: &'a mut Vec<u8>, channel: u16, code: u8) -> Self {
+        Self::frame(out, 0, channel, code, SHORT)
     }
 
     /// Begins a SASL frame.
     pub(crate) fn sasl(out: &'a mut Vec<u8>, code: u8) -> Self {
-        Self::frame(out, 1, 0, code)
+        Self::frame(out, 1, 0, code, WIDE)
     }
 
     /// Begins a message section which is a list.
     pub(crate) fn section(out: &'a mut Vec<u8>, code: u8) -> Self {
-        Self::list(out, None, code)
+        Self::list(out, None, code, WIDE)
     }
 
-    fn frame(out: &'a mut Vec<u8>, kind: u8, channel: u16, code: u8) -> Self {
+    fn frame(out: &'a mut Vec<u8>, kind: u8, channel: u16, code: u8, head: &[u8]) -> Self {
         let start = out.len();
         out.extend([0, 0, 0, 0, 2, kind]);
         out.extend(channel.to_be_bytes());
-        Self::list(out, Some(start), code)
+        Self::list(out, Some(start), code, head)
     }
 
-    fn list(out: &'a mut Vec<u8>, frame: Option<usize>, code: u8) -> Self {
+    fn list(out: &'a mut Vec<u8>, frame: Option<usize>, code: u8, head: &[u8]) -> Self {
         out.extend([0, 0x53, code]);
         let list = out.len();
-        out.extend([0xd0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        out.extend(head);
         Self { out, frame, list, count: 0 }
     }
 
@@ -266,9 +275,15 @@ impl<'a> Writer<'a> {
 
     /// Ends the list, appends the payload and sets the frame size over both.
     pub(crate) fn end_with(self, payload: &[u8]) {
-        let size = wire_len(self.out.len() - self.list - 5);
-        self.out[self.list + 1..self.list + 5].copy_from_slice(&size);
-        self.out[self.list + 5..self.list + 9].copy_from_slice(&self.count.to_be_bytes());
+        let written = self.out.len() - self.list;
+        if self.out[self.list] == SHORT[0] {
+            let size = u8::try_from(written - 2).expect("short lists are written with few fields");
+            self.out[self.list + 1..self.list + 3].copy_from_slice(&[size, self.count]);
+        } else {
+            let size = wire_len(written - 5);
+            self.out[self.list + 1..self.list + 5].copy_from_slice(&size);
+            self.out[self.list + 8] = self.count;
+        }
         self.out.extend(payload);
         if let Some(frame) = self.frame {
             let size = wire_len(self.out.len() - frame);
@@ -365,6 +380,15 @@ mod tests {
         assert_eq!(frame.fields.text(3), Some("hub"));
         assert_eq!(frame.fields.raw(9), [0x40]);
         assert_eq!(frame.payload, b"rest");
+    }
+
+    #[test]
+    fn a_short_frame_reads_back() {
+        let mut out = Vec::new();
+        Writer::short(&mut out, 1, 0x15).flag(true).uint(4).end();
+        assert_eq!(out[8..14], [0, 0x53, 0x15, 0xc0, 7, 2]);
+        let frame = Frame::read(&out).expect("readable").expect("not empty");
+        assert_eq!((frame.fields.flag(0), frame.fields.uint(1)), (true, Some(4)));
     }
 
     #[test]
