@@ -16,6 +16,8 @@ pub(crate) struct Blocked {
     pub(crate) rest: Bytes,
     /// Whether a frame of it was written.
     pub(crate) begun: bool,
+    /// Given up: one more frame has to say so.
+    pub(crate) aborted: bool,
 }
 
 impl Blocked {
@@ -57,12 +59,21 @@ impl BlockedQueue {
         Some(blocked)
     }
 
-    /// Takes one delivery out of the middle.
-    pub(crate) fn take(&mut self, link: (u32, u32), id: u32) -> Option<Blocked> {
-        let place = self.queue.iter().position(|each| each.id == id && each.link == link)?;
-        let blocked = self.queue.remove(place)?;
-        self.bytes -= blocked.held_bytes();
-        Some(blocked)
+    /// Gives a delivery up and its payload free. Its place stays, since the frame that says so
+    /// needs the window as any other does. Answers whether the delivery was there.
+    pub(crate) fn abort(&mut self, link: (u32, u32), id: u32) -> bool {
+        let found = self.queue.iter_mut().find(|each| each.id == id && each.link == link);
+        let Some(blocked) = found else {
+            return false;
+        };
+        self.bytes -= std::mem::take(&mut blocked.rest).len();
+        blocked.aborted = true;
+        true
+    }
+
+    /// Whether a frame of a link waits.
+    pub(crate) fn holds(&self, link: (u32, u32)) -> bool {
+        self.queue.iter().any(|each| each.link == link)
     }
 
     /// Drops those of one link.

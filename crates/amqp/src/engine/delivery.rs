@@ -81,15 +81,17 @@ impl Delivery {
 }
 
 /// A delivery of which more frames are to come (AMQP 1.0, 2.6.14).
+///
+/// Its frames are copied as they arrive: a few bytes of a frame that stayed shared would pin a
+/// whole read buffer for as long as the peer likes.
 #[derive(Debug)]
 pub(crate) struct Partial {
     pub(crate) id: u32,
-    tag: Bytes,
     message_format: u32,
     settled: bool,
-    parts: Vec<Bytes>,
-    payload_len: usize,
-    held: usize,
+    /// The tag, then the payload so far.
+    bytes: BytesMut,
+    tag_len: usize,
 }
 
 impl Partial {
@@ -98,45 +100,34 @@ impl Partial {
         let tag = frame.get(start..start + usize::from(view.tag.1)).unwrap_or_default();
         Self {
             id,
-            tag: Bytes::copy_from_slice(tag),
             message_format: view.message_format.unwrap_or(0),
             settled: false,
-            parts: Vec::new(),
-            payload_len: 0,
-            held: 0,
+            bytes: BytesMut::from(tag),
+            tag_len: tag.len(),
         }
     }
 
     /// Adds a frame; returns the payload bytes so far.
-    pub(crate) fn push(&mut self, frame: Bytes, view: &View) -> usize {
+    pub(crate) fn push(&mut self, frame: &[u8], view: &View) -> usize {
         self.settled |= view.settled.unwrap_or(false);
-        self.held += frame.len() + size_of::<Bytes>();
-        let payload = frame.slice((view.payload as usize).min(frame.len())..);
-        self.payload_len += payload.len();
-        self.parts.push(payload);
-        self.payload_len
+        self.bytes.extend_from_slice(frame.get(view.payload as usize..).unwrap_or_default());
+        self.bytes.len() - self.tag_len
     }
 
-    /// What the frames count against the limits so far.
+    /// What it counts against the limits so far.
     pub(crate) fn held_bytes(&self) -> usize {
-        self.held
+        self.bytes.len()
     }
 
-    /// Joins the parts, copying each byte once.
     pub(crate) fn finish(self) -> Delivery {
-        let mut bytes = BytesMut::with_capacity(self.tag.len() + self.payload_len);
-        bytes.extend_from_slice(&self.tag);
-        for part in &self.parts {
-            bytes.extend_from_slice(part);
-        }
         Delivery {
-            payload: u32::try_from(self.tag.len()).unwrap_or(0),
+            payload: u32::try_from(self.tag_len).unwrap_or(0),
             tag_start: 0,
-            tag_len: u8::try_from(self.tag.len()).unwrap_or(0),
+            tag_len: u8::try_from(self.tag_len).unwrap_or(0),
             id: self.id,
             message_format: self.message_format,
             settled: self.settled,
-            bytes: bytes.freeze(),
+            bytes: self.bytes.freeze(),
         }
     }
 }

@@ -39,12 +39,16 @@ pub(crate) struct Link {
     pub(crate) credit: u32,
     /// Sender: the peer asked us to drain. Receiver: we asked the peer.
     pub(crate) draining: bool,
+    /// Sender: deliveries that are counted, but wait for the session window with their first frame.
+    pub(crate) unsent: u32,
+    /// Sender: it is drained as soon as what waits for the session window is out.
+    pub(crate) drain_waits: bool,
     /// Sender: the peer's limit; receiver: ours. 0 is none.
     pub(crate) max_message_size: u64,
     pub(crate) inbox: Vec<Delivery>,
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) partial: Option<Partial>,
-    /// Received bytes not yet let go.
+    /// Bytes of whole deliveries not yet let go.
     pub(crate) held: usize,
     pub(crate) touched: bool,
     /// A send was answered with `Full`.
@@ -63,6 +67,8 @@ impl Link {
             delivery_count: 0,
             credit: 0,
             draining: false,
+            unsent: 0,
+            drain_waits: false,
             max_message_size: 0,
             inbox: Vec::new(),
             outcomes: Vec::new(),

@@ -20,6 +20,9 @@ impl Connection {
         if self.links.len() >= links_max {
             return Err(LinkError::TooMany(links_max));
         }
+        if self.is_closing() {
+            return Err(LinkError::UnknownSession);
+        }
         let handle = {
             let session = self.session_mut(session).ok_or(LinkError::UnknownSession)?;
             if !matches!(session.state, SessionState::BeginSent | SessionState::Mapped) {
@@ -47,11 +50,19 @@ impl Connection {
     /// [`LinkError`] when the link does not wait for an answer or no handle is free.
     pub fn accept(&mut self, id: LinkId, answer: Attach) -> Result<(), LinkError> {
         let answer = self.answer(id, answer)?;
+        let role = answer.role;
         if let Some(link) = self.links.at_mut(id.slot) {
             apply_own(link, &answer);
             link.state = LinkState::Attached;
-            let session = link.session;
+            let (session, credit, drain) = (link.session, link.credit, link.draining);
             self.send_attach(session, answer);
+            // A receiver need not wait for this answer before it grants credit.
+            if role == Role::Sender && credit > 0 {
+                self.touch(id.slot);
+            }
+            if role == Role::Sender && drain {
+                self.push_event(Event::Drain { link: id });
+            }
         }
         Ok(())
     }
@@ -89,8 +100,8 @@ impl Connection {
             LinkState::AttachSent | LinkState::Attached => {}
         }
         link.state = LinkState::DetachSent { reported: false };
-        link.partial = None;
         let (session, handle) = (link.session, link.local_handle);
+        self.drop_partial(id.slot);
         self.forget_sends(id.slot);
         self.send_detach(session, Detach { handle, closed, error });
     }
@@ -139,21 +150,22 @@ impl Connection {
         let Some(link) = self.links.at_mut(slot) else {
             return;
         };
-        if !matches!(link.state, LinkState::Attached | LinkState::AttachSent) {
-            return;
-        }
-        link.state = LinkState::DetachSent { reported: true };
-        link.partial = None;
-        let (session, handle) = (link.session, link.local_handle);
         let error = AmqpError::new(condition, text);
-        self.forget_sends(slot);
-        self.send_detach(session, Detach { handle, closed: true, error: Some(error.clone()) });
-        self.push_event(Event::Detach {
-            link: LinkId { slot, generation },
-            closed: true,
-            error: Some(error),
-            origin: Origin::Us,
-        });
+        let id = LinkId { slot, generation };
+        match link.state {
+            LinkState::AttachReceived => self.refuse(id, error.clone()),
+            LinkState::Attached | LinkState::AttachSent => {
+                link.state = LinkState::DetachSent { reported: true };
+                let (session, handle) = (link.session, link.local_handle);
+                let error = Some(error.clone());
+                self.drop_partial(slot);
+                self.forget_sends(slot);
+                self.send_detach(session, Detach { handle, closed: true, error });
+            }
+            LinkState::DetachSent { .. } | LinkState::Gone => return,
+        }
+        let (error, origin) = (Some(error), Origin::Us);
+        self.push_event(Event::Detach { link: id, closed: true, error, origin });
     }
 
     pub(crate) fn handle_attach(&mut self, channel: u16, attach: Box<Attach>) {
@@ -303,9 +315,11 @@ impl Connection {
         let reported =
             matches!(link.state, LinkState::DetachSent { reported: true } | LinkState::Gone);
         link.state = LinkState::Gone;
-        let partial = link.partial.take().map_or(0, |partial| partial.held_bytes());
         let (session, local, remote) = (link.session, link.local_handle, link.remote_handle);
-        self.let_go(slot, partial);
+        // The session's slot may have another tenant by the time the owner lets these go.
+        let held = link.held;
+        self.drop_partial(slot);
+        self.relieve(session, held);
         if let Some(session) = self.session_at(session) {
             if session.local_handles.get(local as usize) == Some(&Some(slot)) {
                 session.set_local_handle(local, None);
@@ -329,9 +343,6 @@ impl Connection {
             && let Some(link) = self.links.remove(slot)
         {
             self.held -= link.held.min(self.held);
-            if let Some(session) = self.session_at(link.session) {
-                session.held -= link.held.min(session.held);
-            }
         }
     }
 
@@ -347,6 +358,10 @@ impl Connection {
         let Some(link) = self.links.at_mut(slot) else {
             return;
         };
+        if link.state == LinkState::AttachReceived && link.role == Role::Sender {
+            // Credit that came right behind the attach is there when the link is accepted.
+            return link.handle_grant(flow);
+        }
         if link.state != LinkState::Attached {
             return;
         }
@@ -368,7 +383,11 @@ impl Connection {
                 self.touch(slot);
             }
         } else {
+            let before = link.credit;
             let drained = link.handle_sender_flow(flow);
+            if link.credit != before {
+                self.touch(slot);
+            }
             if flow.echo {
                 self.send_link_flow(slot, false);
             }
@@ -378,7 +397,9 @@ impl Connection {
         }
     }
 
-    /// Receiver: grants the peer `credit` deliveries from now on, in place of what was left.
+    /// Receiver: grants the peer `credit` deliveries from now on, in place of what was left. Use
+    /// [`drain`](Self::drain) to take credit back: deliveries that are on their way already would
+    /// exceed a smaller one.
     pub fn set_credit(&mut self, id: LinkId, credit: u32) {
         let Some(link) = self.links.get_mut(id.slot, id.generation) else {
             return;
@@ -409,11 +430,36 @@ impl Connection {
             return;
         };
         if link.role == Role::Sender && link.state == LinkState::Attached && link.draining {
+            if link.unsent > 0 {
+                // The flow must not overtake deliveries that it counts.
+                link.drain_waits = true;
+                let session = link.session;
+                if let Some(session) = self.session_at(session) {
+                    session.drain_waits = true;
+                }
+                return;
+            }
+            link.drain_waits = false;
             link.delivery_count = link.delivery_count.wrapping_add(link.credit);
             link.credit = 0;
             self.send_link_flow(id.slot, false);
             if let Some(link) = self.links.get_mut(id.slot, id.generation) {
                 link.draining = false;
+            }
+        }
+    }
+
+    /// Answers the drains of a session that waited for its window.
+    pub(crate) fn drain_waiting(&mut self, session: u16) {
+        let Some(session) = self.session_at(session) else {
+            return;
+        };
+        if !std::mem::take(&mut session.drain_waits) {
+            return;
+        }
+        for slot in session.local_handles.clone().into_iter().flatten() {
+            if self.links.at(slot).is_some_and(|link| link.drain_waits) {
+                self.drained(LinkId { slot, generation: self.links.generation(slot) });
             }
         }
     }

@@ -268,12 +268,17 @@ impl Connection {
             // A close needs an open before it (AMQP 1.0, 2.4.3).
             self.send_open(self.default_open());
         }
-        self.close_sent = true;
         self.timing.close_sent(self.options.close_timeout);
         let fields = self.options.fields;
         let close = Close { error };
         self.trace_out(0, &close);
         self.write_frame(0, |out| close.encode(fields, out));
+        self.close_sent = true;
+    }
+
+    /// Whether our last frame is out.
+    fn is_closing(&self) -> bool {
+        self.close_sent || self.phase == Phase::Closed
     }
 
     /// The last transition.
@@ -293,6 +298,9 @@ impl Connection {
     }
 
     fn write_frame(&mut self, channel: u16, body: impl FnOnce(&mut BytesMut)) {
+        if self.is_closing() {
+            return;
+        }
         self.output.gather(|out| frame::write(out, frame::Kind::Amqp, channel, body));
     }
 

@@ -40,15 +40,29 @@ impl Connection {
         let bytes = bytes.min(link.held);
         link.held -= bytes;
         self.held -= bytes.min(self.held);
-        let session_slot = link.session;
+        if link.state != LinkState::Gone {
+            let session = link.session;
+            self.relieve(session, bytes);
+        }
+    }
+
+    /// Bytes that a session no longer answers for; its window opens if they had shut it.
+    pub(crate) fn relieve(&mut self, slot: u16, bytes: usize) {
         let soft = self.options.limits.session_bytes_soft;
-        let Some(session) = self.session_at(session_slot) else {
+        let Some(session) = self.session_at(slot) else {
             return;
         };
         let was_full = session.held >= soft;
         session.held -= bytes.min(session.held);
         if was_full && session.state == SessionState::Mapped && session.window_is_due(soft) {
-            self.send_session_flow(session_slot);
+            self.send_session_flow(slot);
+        }
+    }
+
+    /// Forgets a delivery that will not be completed.
+    pub(crate) fn drop_partial(&mut self, slot: u32) {
+        if let Some(partial) = self.links.at_mut(slot).and_then(|link| link.partial.take()) {
+            self.held -= partial.held_bytes().min(self.held);
         }
     }
 
@@ -141,15 +155,15 @@ impl Connection {
         let Some(link) = self.links.at_mut(slot) else {
             return;
         };
-        if link.state != LinkState::Attached || link.role != Role::Receiver {
-            if link.state == LinkState::Attached {
-                let text = "a transfer on a link on which this end is the sender";
-                self.fail_link(slot, condition::NOT_ALLOWED, text);
-            }
+        if !matches!(link.state, LinkState::Attached | LinkState::AttachReceived) {
             return;
         }
+        if link.role != Role::Receiver {
+            let text = "a transfer on a link on which this end is the sender";
+            return self.fail_link(slot, condition::NOT_ALLOWED, text);
+        }
         if link.partial.is_some() {
-            return self.handle_continuation(slot, frame, view);
+            return self.handle_continuation(slot, &frame, view);
         }
         let Some(id) = view.delivery_id else {
             let text = "the first transfer of a delivery has no delivery-id";
@@ -159,23 +173,26 @@ impl Connection {
             let text = "a transfer without link credit";
             return self.fail_link(slot, condition::TRANSFER_LIMIT_EXCEEDED, text);
         }
-        if view.more || view.aborted {
-            if !view.aborted {
-                link.partial = Some(Partial::new(&frame, view, id));
-                self.handle_continuation(slot, frame, view);
-            }
-            return;
+        if view.aborted {
+            // It has used up credit, which is all that its receiver needs to know.
+            return self.touch(slot);
+        }
+        if view.more {
+            let partial = Partial::new(&frame, view, id);
+            self.held += partial.held_bytes();
+            link.partial = Some(partial);
+            return self.handle_continuation(slot, &frame, view);
         }
         let size = frame.len().saturating_sub(view.payload as usize) as u64;
         if link.max_message_size != 0 && size > link.max_message_size {
             return self.fail_oversize(slot, id, size);
         }
         let delivery = Delivery::of_frame(frame, view, id);
-        self.deliver(slot, delivery, 0);
+        self.deliver(slot, delivery);
     }
 
     /// A further frame of the delivery that is under way.
-    fn handle_continuation(&mut self, slot: u32, frame: Bytes, view: &transfer::View) {
+    fn handle_continuation(&mut self, slot: u32, frame: &[u8], view: &transfer::View) {
         let limits = self.options.limits;
         let Some(link) = self.links.at_mut(slot) else {
             return;
@@ -187,45 +204,38 @@ impl Connection {
             let text = format!("delivery {} is not complete", partial.id);
             return self.fail_link(slot, condition::INVALID_FIELD, text);
         }
-        let id = partial.id;
-        let before = partial.held_bytes();
-        let size = partial.push(frame, view) as u64;
-        let added = partial.held_bytes() - before;
-        let (max, all) = (link.max_message_size, partial.held_bytes());
         if view.aborted {
-            link.partial = None;
-            self.let_go(slot, before);
-            return;
+            self.drop_partial(slot);
+            return self.touch(slot);
         }
+        let before = partial.held_bytes();
+        let (id, size) = (partial.id, partial.push(frame, view) as u64);
+        self.held += partial.held_bytes() - before;
+        let (max, held) = (link.max_message_size, link.held + partial.held_bytes());
         if max != 0 && size > max {
-            self.let_go(slot, before);
             return self.fail_oversize(slot, id, size);
         }
-        let complete = if view.more { None } else { link.partial.take() };
-        match complete {
-            Some(partial) => self.deliver(slot, partial.finish(), before),
-            None => {
-                self.hold(slot, added);
-                if self.held > limits.connection_bytes_max || all > limits.link_bytes_max {
-                    self.let_go(slot, all);
-                    self.fail_memory(slot);
-                }
-            }
+        if held > limits.link_bytes_max || self.held > limits.connection_bytes_max {
+            return self.fail_memory(slot);
+        }
+        if !view.more
+            && let Some(partial) = link.partial.take()
+        {
+            self.held -= partial.held_bytes();
+            self.deliver(slot, partial.finish());
         }
     }
 
-    /// A whole delivery for the owner; `counted` bytes of it are held already.
+    /// A whole delivery for the owner.
     #[inline]
-    fn deliver(&mut self, slot: u32, delivery: Delivery, counted: usize) {
+    fn deliver(&mut self, slot: u32, delivery: Delivery) {
         let limits = self.options.limits;
         let Some(link) = self.links.at_mut(slot) else {
             return;
         };
         let bytes = delivery.held_bytes();
-        let held = (link.held + bytes).saturating_sub(counted);
-        let all = (self.held + bytes).saturating_sub(counted);
+        let (held, all) = (link.held + bytes, self.held + bytes);
         if held > limits.link_bytes_max || all > limits.connection_bytes_max {
-            self.let_go(slot, counted);
             return self.fail_memory(slot);
         }
         link.held = held;
@@ -233,22 +243,10 @@ impl Connection {
         link.inbox.push(delivery);
         let (first, session) = (!link.touched, link.session);
         if let Some(session) = self.session_at(session) {
-            session.held = (session.held + bytes).saturating_sub(counted);
+            session.held += bytes;
         }
         if first {
             self.touch(slot);
-        }
-    }
-
-    fn hold(&mut self, slot: u32, bytes: usize) {
-        let Some(link) = self.links.at_mut(slot) else {
-            return;
-        };
-        link.held += bytes;
-        self.held += bytes;
-        let session = link.session;
-        if let Some(session) = self.session_at(session) {
-            session.held += bytes;
         }
     }
 

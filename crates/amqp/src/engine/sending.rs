@@ -33,30 +33,11 @@ impl Connection {
     ///
     /// [`SendError`]; nothing was written then.
     pub fn send(&mut self, id: LinkId, outgoing: Outgoing) -> Result<u32, SendError> {
-        let strict = !self.options.exceed_peer_message_size;
-        let limit = self.options.limits.output_bytes_max;
+        self.can_send(id, outgoing.payload.len())?;
         let link = self.links.get_mut(id.slot, id.generation).ok_or(SendError::Detached)?;
-        if link.state != LinkState::Attached || link.role != Role::Sender {
-            return Err(SendError::Detached);
-        }
-        let size = outgoing.payload.len();
-        if strict && link.max_message_size != 0 && size as u64 > link.max_message_size {
-            return Err(SendError::TooLarge { size, limit: link.max_message_size });
-        }
-        if link.credit == 0 {
-            return Err(SendError::NoCredit);
-        }
         let session_slot = link.session;
         let session = self.sessions.get_mut(usize::from(session_slot)).and_then(Option::as_mut);
         let session = session.ok_or(SendError::Detached)?;
-        if session.state != SessionState::Mapped {
-            return Err(SendError::Detached);
-        }
-        if self.output.len() + session.blocked.bytes() > limit {
-            link.wants_room = true;
-            self.wants_room = true;
-            return Err(SendError::Full);
-        }
         link.credit -= 1;
         link.delivery_count = link.delivery_count.wrapping_add(1);
         let delivery_id = session.next_delivery_id;
@@ -70,17 +51,54 @@ impl Connection {
             settled: outgoing.settled,
             rest: outgoing.payload,
             begun: false,
+            aborted: false,
         };
-        if session.blocked.is_empty() {
-            if let Some(rest) = self.transmit(session_slot, blocked)
-                && let Some(session) = self.session_at(session_slot)
+        let waits = !session.blocked.is_empty();
+        let rest = if waits { Some(blocked) } else { self.transmit(session_slot, blocked) };
+        if let Some(rest) = rest {
+            if !rest.begun
+                && let Some(link) = self.links.at_mut(id.slot)
             {
+                link.unsent += 1;
+            }
+            if let Some(session) = self.session_at(session_slot) {
                 session.blocked.push_back(rest);
             }
-        } else {
-            session.blocked.push_back(blocked);
         }
         Ok(delivery_id)
+    }
+
+    /// Whether [`send`](Self::send) would take a message of `size` bytes now. A link that is told
+    /// [`SendError::Full`] is touched when there is room.
+    ///
+    /// # Errors
+    ///
+    /// What `send` would answer.
+    #[inline]
+    pub fn can_send(&mut self, id: LinkId, size: usize) -> Result<(), SendError> {
+        let link = self.links.get_mut(id.slot, id.generation).ok_or(SendError::Detached)?;
+        if link.state != LinkState::Attached || link.role != Role::Sender {
+            return Err(SendError::Detached);
+        }
+        let limit = link.max_message_size;
+        if limit != 0 && size as u64 > limit && !self.options.exceed_peer_message_size {
+            return Err(SendError::TooLarge { size, limit });
+        }
+        if link.credit == 0 {
+            return Err(SendError::NoCredit);
+        }
+        let session = self.sessions.get(usize::from(link.session)).and_then(Option::as_ref);
+        let session = session.ok_or(SendError::Detached)?;
+        if session.state != SessionState::Mapped {
+            return Err(SendError::Detached);
+        }
+        let waiting = self.output.len() + session.blocked.bytes();
+        if waiting > self.options.limits.output_bytes_max {
+            link.wants_room = true;
+            self.wants_room = true;
+            return Err(SendError::Full);
+        }
+        Ok(())
     }
 
     /// Writes as many frames of a delivery as the window takes; gives back what is left of it.
@@ -105,7 +123,7 @@ impl Connection {
                 message_format: first.then_some(delivery.message_format),
                 settled: Some(delivery.settled),
                 more: false,
-                aborted: false,
+                aborted: delivery.aborted,
             };
             let room = frame_size.saturating_sub(transfer::head_len(&head, fields)).max(1);
             let part = if delivery.rest.len() > room {
@@ -133,6 +151,11 @@ impl Connection {
             }
             let Some(delivery) = session.blocked.pop_front() else { break };
             moved = true;
+            if !delivery.begun
+                && let Some(link) = self.links.get_mut(delivery.link.0, delivery.link.1)
+            {
+                link.unsent = link.unsent.saturating_sub(1);
+            }
             if let Some(rest) = self.transmit(slot, delivery)
                 && let Some(session) = self.session_at(slot)
             {
@@ -140,43 +163,40 @@ impl Connection {
             }
         }
         if moved {
+            self.drain_waiting(slot);
             self.offer_room();
         }
     }
 
-    /// Gives a delivery up whose frames still wait for the session window: a peer that has part of
-    /// it is told so (AMQP 1.0, 2.6.14). Answers whether there was such a delivery; otherwise all
-    /// of it is on its way.
+    /// Whether frames of a sending link wait for the session window. If so, the link is touched
+    /// when some have left.
+    pub fn is_blocked(&mut self, id: LinkId) -> bool {
+        let Some(link) = self.links.get_mut(id.slot, id.generation) else {
+            return false;
+        };
+        let session = self.sessions.get(usize::from(link.session)).and_then(Option::as_ref);
+        let blocked = session.is_some_and(|s| s.blocked.holds((id.slot, id.generation)));
+        if blocked {
+            link.wants_room = true;
+            self.wants_room = true;
+        }
+        blocked
+    }
+
+    /// Gives a delivery up: there will be no outcome of it. If frames of it still wait for the
+    /// session window, the peer is told instead that it was aborted (AMQP 1.0, 2.6.14). Answers
+    /// whether that was so; otherwise all of it is on its way.
     pub fn abort(&mut self, id: LinkId, delivery_id: u32) -> bool {
-        let fields = self.fields();
         let Some(link) = self.links.get(id.slot, id.generation) else {
             return false;
         };
-        let (slot, handle) = (link.session, link.local_handle);
+        let slot = link.session;
         let Some(session) = self.session_at(slot) else {
             return false;
         };
-        let Some(delivery) = session.blocked.take((id.slot, id.generation), delivery_id) else {
-            return false;
-        };
-        session.ring.visit(delivery_id, delivery_id, |_, _| true);
-        // Ids and the delivery count have moved on, so the peer has to see the delivery begin even
-        // if nothing of it was sent.
-        session.next_outgoing_id = session.next_outgoing_id.wrapping_add(1);
-        session.remote_window = session.remote_window.saturating_sub(1);
-        let first = !delivery.begun;
-        let tag = delivery_id.to_be_bytes();
-        let head = transfer::Head {
-            handle,
-            delivery_id: first.then_some(delivery_id),
-            tag: if first { &tag[..] } else { &[] },
-            message_format: first.then_some(delivery.message_format),
-            settled: None,
-            more: false,
-            aborted: true,
-        };
-        self.output.gather(|out| transfer::write_head(out, slot, &head, fields, 0));
-        true
+        // A peer that never settles it must not keep the ring from moving on.
+        session.ring.visit(delivery_id, delivery_id, |_, unsettled| unsettled.link == id.slot);
+        session.blocked.abort((id.slot, id.generation), delivery_id)
     }
 
     /// Moves the outcomes of a sending link into `outcomes`, in the order the peer named them.

@@ -32,7 +32,8 @@ pub(crate) struct Session {
     pub(crate) next_incoming_id: u32,
     /// Receiving: transfer frames the peer may still send before our next flow.
     pub(crate) incoming_window: u32,
-    /// Received bytes on this session not yet let go.
+    /// Bytes of whole deliveries on this session not yet let go. Those under way do not count: a
+    /// window that they shut could never open again.
     pub(crate) held: usize,
     /// Sending: id of our next transfer frame.
     pub(crate) next_outgoing_id: u32,
@@ -41,6 +42,8 @@ pub(crate) struct Session {
     pub(crate) next_delivery_id: u32,
     pub(crate) ring: Ring,
     pub(crate) blocked: BlockedQueue,
+    /// A link of it has [`Link::drain_waits`](super::link::Link::drain_waits).
+    pub(crate) drain_waits: bool,
 }
 
 impl Session {
@@ -61,6 +64,7 @@ impl Session {
             next_delivery_id: options.first_delivery_id,
             ring: Ring::starting_at(options.first_delivery_id),
             blocked: BlockedQueue::default(),
+            drain_waits: false,
         }
     }
 

@@ -96,9 +96,13 @@ impl Connection {
             return;
         };
         let id = SessionId { slot, generation: session.generation };
-        if session.state == SessionState::BeginReceived {
-            session.state = SessionState::Mapped;
-            self.send_begin(slot);
+        match session.state {
+            SessionState::EndSent { .. } => return,
+            SessionState::BeginReceived => {
+                session.state = SessionState::Mapped;
+                self.send_begin(slot);
+            }
+            SessionState::BeginSent | SessionState::Mapped => {}
         }
         let error = AmqpError::new(condition, text);
         self.send_end(slot, Some(error.clone()), true);
@@ -264,10 +268,12 @@ impl Connection {
         let Some(session) = session.as_mut() else {
             return;
         };
+        // A receiver that has not seen the sender's attach does not know its count.
+        let known = link.role == Role::Sender || link.remote_handle.is_some();
         let flow = Flow {
             handle: Some(link.local_handle),
-            delivery_count: Some(link.delivery_count),
-            link_credit: Some(link.credit),
+            delivery_count: known.then_some(link.delivery_count.wrapping_sub(link.unsent)),
+            link_credit: Some(link.credit.saturating_add(link.unsent)),
             available: (link.role == Role::Sender).then_some(0),
             drain: link.draining,
             echo,
