@@ -101,7 +101,8 @@ fn ordinary(frame: &[u8], body: usize) -> Option<View> {
                 code::NULL,
                 code::NULL | code::FALSE,
                 code::NULL | code::FALSE,
-                code::NULL | code::FALSE,
+                // Batchable, as the service has it, changes nothing for us.
+                code::NULL | code::FALSE | code::TRUE,
             ],
         ) => {}
         _ => return None,

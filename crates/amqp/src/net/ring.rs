@@ -89,28 +89,34 @@ impl SendRing {
         self.base + self.slots.len() as u64
     }
 
-    /// The next send to write.
+    /// The next send to write: its number and its bytes.
     #[inline]
-    pub(crate) fn next_queued(&mut self) -> Option<(u64, Bytes, u32)> {
+    pub(crate) fn next_queued(&mut self) -> Option<(u64, usize)> {
         self.next = self.next.max(self.base);
         while self.next < self.end() {
             let number = self.next;
-            if let Some(Slot { state: State::Queued { payload, message_format }, .. }) =
-                self.slot(number)
-            {
-                return Some((number, payload.clone(), *message_format));
+            if let Some(Slot { state: State::Queued { payload, .. }, .. }) = self.slot(number) {
+                return Some((number, payload.len()));
             }
             self.next += 1;
         }
         None
     }
 
+    /// Takes a queued payload to write it now; [`mark_sent`](Self::mark_sent) follows.
     #[inline]
-    pub(crate) fn mark_sent(&mut self, number: u64, delivery_id: u32) {
-        if let Some(slot) = self.slot(number)
-            && let State::Queued { payload, .. } = &slot.state
-        {
-            slot.state = State::Sent { size: payload.len(), delivery_id };
+    pub(crate) fn take_payload(&mut self, number: u64) -> Option<(Bytes, u32)> {
+        let slot = self.slot(number)?;
+        let State::Queued { payload, message_format } = &mut slot.state else { return None };
+        let taken = (std::mem::take(payload), *message_format);
+        slot.state = State::Sent { size: taken.0.len(), delivery_id: 0 };
+        Some(taken)
+    }
+
+    #[inline]
+    pub(crate) fn mark_sent(&mut self, number: u64, id: u32) {
+        if let Some(Slot { state: State::Sent { delivery_id, .. }, .. }) = self.slot(number) {
+            *delivery_id = id;
             self.next = number + 1;
         }
     }
@@ -278,7 +284,8 @@ mod tests {
     fn sent(ring: &mut SendRing, count: u64) {
         for id in 0..count {
             ring.push(Bytes::from_static(b"x"), 0);
-            let (number, ..) = ring.next_queued().expect("one is queued");
+            let (number, _) = ring.next_queued().expect("one is queued");
+            ring.take_payload(number).expect("it is queued");
             ring.mark_sent(number, u32::try_from(id).expect("small"));
         }
     }

@@ -38,23 +38,25 @@ impl Owner {
         let mut state = lock(&link.state);
         state.dirty = false;
         state.ring.stamp(now + link.send_timeout);
-        while let Some((number, payload, message_format)) = state.ring.next_queued() {
-            let settled = link.settled;
-            let outgoing = Outgoing { payload, message_format, settled, token: number };
-            match engine.send(id, outgoing) {
-                Ok(delivery_id) => {
-                    state.ring.mark_sent(number, delivery_id);
-                    if settled {
-                        // Fire and forget is what was asked for: written is as good as it gets.
-                        let done = Ok(DeliveryState::Accepted);
-                        self.wakers.extend(state.ring.complete(number, done));
-                    }
-                }
+        while let Some((number, size)) = state.ring.next_queued() {
+            match engine.can_send(id, size) {
+                Ok(()) => {}
                 Err(SendError::TooLarge { size, limit }) => {
                     let failure = SendFailure::TooLarge { size, limit };
                     self.wakers.extend(state.ring.complete(number, Err(failure)));
+                    continue;
                 }
                 Err(SendError::NoCredit | SendError::Full | SendError::Detached) => break,
+            }
+            let Some((payload, message_format)) = state.ring.take_payload(number) else { break };
+            let settled = link.settled;
+            let outgoing = Outgoing { payload, message_format, settled, token: number };
+            let Ok(delivery_id) = engine.send(id, outgoing) else { break };
+            state.ring.mark_sent(number, delivery_id);
+            if settled {
+                // Fire and forget is what was asked for: written is as good as it gets.
+                let done = Ok(DeliveryState::Accepted);
+                self.wakers.extend(state.ring.complete(number, done));
             }
         }
         self.settle_sender(engine, now, id, link, state);
