@@ -153,14 +153,20 @@ fn map(buf: &[u8]) -> Option<&[u8]> {
 }
 
 #[inline(always)]
-fn fill(count: usize, mut items: &[u8]) -> bool {
+fn fill(count: usize, items: &[u8]) -> bool {
+    let mut pos = 0;
     for _ in 0..count {
-        match skip(items) {
-            Some(rest) => items = rest,
-            None => return false,
-        }
+        let Some(constructor) = items.get(pos) else { return false };
+        pos += match SIZE[usize::from(*constructor)] {
+            OTHER => return false,
+            SIZED => match items.get(pos + 1) {
+                Some(size) => 2 + usize::from(*size),
+                None => return false,
+            },
+            fixed => usize::from(fixed),
+        };
     }
-    items.is_empty()
+    pos == items.len()
 }
 
 #[inline(always)]
@@ -224,13 +230,8 @@ pub(crate) fn quick(buf: &[u8], start: usize, parts: &mut Parts) -> Option<()> {
         }
         *slot = span(whole, rest.len(), value.len() - rest.len());
     }
-    let offset = parts.offset.of(buf);
-    let sound = rest.is_empty()
-        && !offset.is_empty()
-        && offset.len() <= MAX_OFFSET
-        && offset.is_ascii()
-        && (parts.partition_key.is_empty() || parts.partition_key.of(buf).is_ascii());
-    sound.then_some(())
+    // Without annotations there is no sequence number.
+    (rest.is_empty() && parts.annotations.end != 0).then_some(())
 }
 
 /// The bytes of a data section, and what follows it.
@@ -243,15 +244,24 @@ fn data(value: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
-/// The message annotations, and what follows them. A sequence number must be among them.
+/// The message annotations, and what follows them. A sequence number and an offset must be among
+/// them; text must be ASCII, which needs no closer look.
 #[inline(always)]
 fn annotations<'a>(whole: usize, value: &'a [u8], parts: &mut Parts) -> Option<&'a [u8]> {
     let (count, mut items, rest) = items(value, MAP8, MAP32)?;
     if count % 2 != 0 {
         return None;
     }
-    let mut numbered = false;
-    for _ in 0..count / 2 {
+    let (mut numbered, mut placed) = (false, false);
+    let mut left = count / 2;
+    if left >= 3
+        && let Some(after) = stamps(whole, rest.len(), items, parts)
+    {
+        items = after;
+        left -= 3;
+        (numbered, placed) = (true, true);
+    }
+    for _ in 0..left {
         let [SYMBOL8, len, after @ ..] = items else { return None };
         let (name, value) = after.split_at_checked(usize::from(*len))?;
         // By length first: it tells all but two apart.
@@ -264,7 +274,11 @@ fn annotations<'a>(whole: usize, value: &'a [u8], parts: &mut Parts) -> Option<&
             }
             12 if name == OFFSET => {
                 let (text, after) = text(value)?;
+                if text.is_empty() {
+                    return None;
+                }
                 parts.offset = span(whole, rest.len() + after.len(), text.len());
+                placed = true;
                 after
             }
             19 if name == ENQUEUED_TIME => {
@@ -281,20 +295,67 @@ fn annotations<'a>(whole: usize, value: &'a [u8], parts: &mut Parts) -> Option<&
             _ => skip(value)?,
         };
     }
-    (numbered && items.is_empty()).then_some(rest)
+    (numbered && placed && items.is_empty()).then_some(rest)
 }
 
-const SEQUENCE_NUMBER: &[u8; 21] = name(names::SEQUENCE_NUMBER);
-const OFFSET: &[u8; 12] = name(names::OFFSET);
-const ENQUEUED_TIME: &[u8; 19] = name(names::ENQUEUED_TIME);
-const PARTITION_KEY: &[u8; 19] = name(names::PARTITION_KEY);
+/// The three annotations the service puts on every event, in the order and the types it writes
+/// them, and what follows them.
+#[inline(always)]
+fn stamps<'a>(whole: usize, behind: usize, items: &'a [u8], parts: &mut Parts) -> Option<&'a [u8]> {
+    let (number, items) = items.strip_prefix(&NUMBER_STAMP)?.split_first_chunk()?;
+    let (len, items) = items.strip_prefix(&OFFSET_STAMP)?.split_first()?;
+    let (offset, items) = items.split_at_checked(usize::from(*len))?;
+    let after_offset = items.len();
+    let (millis, items) = items.strip_prefix(&TIME_STAMP)?.split_first_chunk()?;
+    if offset.is_empty() || !is_ascii(offset) {
+        return None;
+    }
+    parts.sequence_number = i64::from_be_bytes(*number);
+    parts.offset = span(whole, behind + after_offset, offset.len());
+    parts.enqueued_time = i64::from_be_bytes(*millis);
+    Some(items)
+}
 
-/// A name with its length, so that comparing it needs no loop.
-const fn name<const N: usize>(name: &'static str) -> &'static [u8; N] {
+const SEQUENCE_NUMBER: [u8; 21] = bytes(names::SEQUENCE_NUMBER);
+const OFFSET: [u8; 12] = bytes(names::OFFSET);
+const ENQUEUED_TIME: [u8; 19] = bytes(names::ENQUEUED_TIME);
+const PARTITION_KEY: [u8; 19] = bytes(names::PARTITION_KEY);
+const NUMBER_STAMP: [u8; 24] = stamp(&SEQUENCE_NUMBER, LONG);
+const OFFSET_STAMP: [u8; 15] = stamp(&OFFSET, STRING8);
+const TIME_STAMP: [u8; 22] = stamp(&ENQUEUED_TIME, TIMESTAMP);
+
+/// A name as an array, so that comparing it needs no loop.
+const fn bytes<const N: usize>(name: &str) -> [u8; N] {
     match name.as_bytes().first_chunk() {
-        Some(bytes) if name.len() == N => bytes,
+        Some(bytes) if name.len() == N => *bytes,
         _ => panic!("the name has another length"),
     }
+}
+
+/// An entry of a map up to the constructor of its value.
+const fn stamp<const N: usize>(name: &[u8], constructor: u8) -> [u8; N] {
+    assert!(N == name.len() + 3, "the name has another length");
+    let mut stamp = [constructor; N];
+    stamp[0] = SYMBOL8;
+    stamp[1] = name.len() as u8;
+    let mut at = 0;
+    while at < name.len() {
+        stamp[at + 2] = name[at];
+        at += 1;
+    }
+    stamp
+}
+
+/// Like the method of slices, which is made for longer text than offsets and keys are.
+#[inline(always)]
+fn is_ascii(text: &[u8]) -> bool {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let Some(last) = text.last_chunk() else {
+        return text.iter().all(u8::is_ascii);
+    };
+    let chunks = text.as_chunks::<8>().0.iter();
+    let all = chunks.fold(u64::from_ne_bytes(*last), |all, chunk| all | u64::from_ne_bytes(*chunk));
+    all & HIGH == 0
 }
 
 #[inline(always)]
@@ -312,7 +373,8 @@ fn long(value: &[u8]) -> Option<(i64, &[u8])> {
 #[inline(always)]
 fn text(value: &[u8]) -> Option<(&[u8], &[u8])> {
     let [STRING8, len, rest @ ..] = value else { return None };
-    rest.split_at_checked(usize::from(*len))
+    let (text, rest) = rest.split_at_checked(usize::from(*len))?;
+    is_ascii(text).then_some((text, rest))
 }
 
 // --- all shapes ---
