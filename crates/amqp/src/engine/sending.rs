@@ -76,6 +76,9 @@ impl Connection {
     /// What `send` would answer.
     #[inline]
     pub fn can_send(&mut self, id: LinkId, size: usize) -> Result<(), SendError> {
+        if self.is_closing() {
+            return Err(SendError::Detached);
+        }
         let link = self.links.get_mut(id.slot, id.generation).ok_or(SendError::Detached)?;
         if link.state != LinkState::Attached || link.role != Role::Sender {
             return Err(SendError::Detached);
