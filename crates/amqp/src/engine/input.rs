@@ -212,8 +212,11 @@ impl Connection {
         self.violate(condition::DECODE_ERROR, error.to_string());
     }
 
+    /// Nothing is told after [`Event::Closed`], whatever an owner still asks for.
     pub(crate) fn push_event(&mut self, event: Event) {
-        self.events.push_back(event);
+        if self.phase != Phase::Closed {
+            self.events.push_back(event);
+        }
     }
 
     #[cfg(feature = "wire-trace")]
