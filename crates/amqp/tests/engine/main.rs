@@ -1,6 +1,8 @@
 //! The engine as its users see it: two of them wired together, and one facing bytes written by hand.
 
+mod close;
 mod ordered;
 mod raw;
+mod referee;
 mod rng;
 mod wire;

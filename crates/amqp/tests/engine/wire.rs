@@ -11,6 +11,8 @@ use eventhubs_amqp::codec::{Source, Target};
 use eventhubs_amqp::engine::{Connection, Delivery, Event, LinkId, Options, Outcome, SessionId};
 use eventhubs_amqp::engine::{Outgoing, SessionOptions};
 
+use crate::referee::Referee;
+
 /// Some moment; the engine only ever counts from the one it was given.
 pub(crate) fn start() -> Instant {
     tokio::time::Instant::now().into_std()
@@ -93,17 +95,19 @@ impl End {
     }
 }
 
-/// A dialler and a listener.
+/// A dialler and a listener. Whatever they write is watched.
 #[derive(Debug)]
 pub(crate) struct Pair {
     pub(crate) now: Instant,
     pub(crate) ends: [End; 2],
+    referees: [Referee; 2],
 }
 
 impl Pair {
     pub(crate) fn new(dialler: Options, listener: Options) -> Self {
         let now = start();
-        Self { now, ends: [End::new(dialler, now), End::new(listener, now)] }
+        let ends = [End::new(dialler, now), End::new(listener, now)];
+        Self { now, ends, referees: Default::default() }
     }
 
     /// A pair that has opened.
@@ -124,6 +128,7 @@ impl Pair {
     /// Moves up to `max` bytes from one end to the other; answers how many.
     pub(crate) fn carry(&mut self, from: usize, max: usize) -> usize {
         let bytes = take_output(&mut self.ends[from].engine, max);
+        self.referees[from].watch(&bytes);
         self.ends[1 - from].feed(self.now, &bytes);
         bytes.len()
     }
