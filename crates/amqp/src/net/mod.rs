@@ -9,7 +9,7 @@
 //! whose attach nobody waits for any more is detached when the answer comes, a dropped receiver
 //! drains silently.
 //!
-//! Brokers that want to decide more than "accept" use [`drive`] with a [`Service`] of their own.
+//! Brokers that want to decide more than "accept" use [`drive()`] with a [`Service`] of their own.
 //!
 //! ```
 //! use eventhubs_amqp::net::{AcceptOptions, Connection, ConnectionOptions, SenderOptions};

@@ -34,7 +34,7 @@ impl Default for Header {
 }
 
 impl Header {
-    /// Reads the list of a header section, such as [`sections`](super::sections) finds.
+    /// Reads the list of a header section, such as [`sections`](super::sections()) finds.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Message sections (AMQP 1.0 part 3.2): found in place by [`sections`], or owned as [`Message`].
+//! Message sections (AMQP 1.0 part 3.2): found in place by [`sections()`], or owned as [`Message`].
 
 mod body;
 mod header;

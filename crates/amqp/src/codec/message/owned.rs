@@ -6,7 +6,7 @@ use super::{Body, Header, Properties};
 use crate::codec::read::Reader;
 use crate::codec::{DecodeError, DecodeErrorKind, Map, Value, code, descriptor, write};
 
-/// A message in the standard format (AMQP 1.0 part 3.2), decoded whole. The hot path uses [`sections`](super::sections).
+/// A message in the standard format (AMQP 1.0 part 3.2), decoded whole. The hot path uses [`sections`](super::sections()).
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -41,7 +41,7 @@ impl Message {
     /// Reads a message. Binary data shares `bytes` and keeps all of them in memory.
     ///
     /// An empty map and one that is not there are the same. Sections may come in any order, as for
-    /// [`sections`](super::sections).
+    /// [`sections`](super::sections()).
     ///
     /// # Errors
     ///

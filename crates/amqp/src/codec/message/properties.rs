@@ -131,7 +131,7 @@ pub struct Properties {
 }
 
 impl Properties {
-    /// Reads the list of a properties section, such as [`sections`](super::sections) finds.
+    /// Reads the list of a properties section, such as [`sections`](super::sections()) finds.
     ///
     /// # Errors
     ///
