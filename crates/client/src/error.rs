@@ -197,7 +197,8 @@ impl Error {
             CloseReason::Remote(Some(error)) => {
                 Self::of_peer(error, Place::Close, operation, entity)
             }
-            CloseReason::Local => Self::closed(operation, entity),
+            // We closed, whether or not the peer answered.
+            CloseReason::Local | CloseReason::CloseTimeout => Self::closed(operation, entity),
             CloseReason::ProtocolHeader(_) => Self::of_verdict(
                 condition::local::BAD_PROTOCOL_HEADER,
                 operation,
@@ -253,6 +254,19 @@ impl Error {
             _ => Self::of_verdict(condition::local::NO_OUTCOME, operation, entity, detail),
         };
         error.map(|inner| inner.may_have_been_sent = failure.may_have_been_sent())
+    }
+
+    /// A request that was not answered because it was not delivered.
+    pub(crate) fn of_request(failure: &SendFailure, operation: Operation, entity: &str) -> Self {
+        match failure {
+            SendFailure::NotSent(closed) | SendFailure::Unknown(closed) => {
+                Self::of_link(closed, operation, entity)
+            }
+            SendFailure::NotSentInTime(_) | SendFailure::UnknownInTime(_) => {
+                Self::new(ErrorKind::Timeout, operation, entity, failure.to_string())
+            }
+            _ => Self::new(ErrorKind::Rejected, operation, entity, failure.to_string()),
+        }
     }
 
     pub(crate) fn too_large(size: usize, limit: u64, entity: &str) -> Self {

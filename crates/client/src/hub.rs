@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use eventhubs_amqp::net::{Endpoint, ReceiverOptions};
+use eventhubs_amqp::net::{Endpoint, LinkClosed, ReceiverOptions};
 use eventhubs_auth::{Cloud, ConnectionString, Environment, TokenCache, TokenProvider};
 use eventhubs_protocol::link::{self, ConsumerTerms};
 use eventhubs_protocol::{
@@ -57,6 +57,15 @@ impl Shared {
             return Err(Error::closed(operation, self.target.hub.as_str()));
         }
         Ok(live)
+    }
+
+    /// Why a link is gone, in the caller's words: whatever came first, a hub that this program has
+    /// closed is closed.
+    pub(crate) fn ended(&self, closed: &LinkClosed, operation: Operation, entity: &str) -> Error {
+        match self.closed.load(Ordering::Acquire) {
+            true => Error::closed(operation, entity),
+            false => Error::of_link(closed, operation, entity),
+        }
     }
 
     /// The links to the hub itself, or to one partition.
@@ -436,7 +445,7 @@ impl Hub {
 
     /// Closes: sends that are queued get `close_timeout` for their outcome, then the service gets as
     /// much to answer. Streams and listeners end with kind [`ErrorKind::Closed`], and so does every
-    /// later call. May be called any number of times, from any clone.
+    /// later call. May be called any number of times, from any clone; each call waits for the end.
     ///
     /// # Cancel safety
     ///
@@ -445,7 +454,7 @@ impl Hub {
         self.shared.closed.store(true, Ordering::Release);
         let links: Vec<_> = {
             let links = self.shared.links.lock().unwrap_or_else(PoisonError::into_inner);
-            links.values().filter_map(|links| links.take()).collect()
+            links.values().filter_map(|links| links.sender()).collect()
         };
         for sender in &links {
             sender.start_detach();
@@ -458,7 +467,7 @@ impl Hub {
         let timeout = self.shared.target.options.close_timeout;
         // What has no outcome by then ends with the connection, as unknown.
         let _ = tokio::time::timeout(timeout, detached).await;
-        if let Some(live) = self.shared.live.take() {
+        if let Some(live) = self.shared.live.get(|_| true) {
             live.connection.close(None).await;
         }
     }

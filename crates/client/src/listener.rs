@@ -20,6 +20,26 @@ struct State {
 /// A receiver that runs in the background, from [`Hub::receive`](crate::Hub::receive).
 ///
 /// Dropping the handle lets the receiver run on; [`close`](Self::close) ends it.
+///
+/// ```no_run
+/// # async fn example(hub: eventhubs_client::Hub) -> Result<(), Box<dyn std::error::Error>> {
+/// use eventhubs_client::{PartitionId, ReceiveOptions};
+///
+/// let options = ReceiveOptions::default();
+/// let listener = hub
+///     .receive(PartitionId::from(0), options, |event| async move {
+///         let text = std::str::from_utf8(event.body())?;
+///         println!("{text}");
+///         Ok::<(), std::str::Utf8Error>(())
+///     })
+///     .await?;
+/// listener.done().await;
+/// if let Some(error) = listener.err() {
+///     eprintln!("the receiver has ended: {error}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ListenerHandle {
     partition: PartitionId,
@@ -38,12 +58,13 @@ impl ListenerHandle {
         let (finished, done) = watch::channel(false);
         let state = Arc::new(State::default());
         let partition = stream.partition();
-        let outcome = Arc::clone(&state);
+        let finished =
+            Finished { done: finished, state: Arc::clone(&state), entity: stream.entity().into() };
         tokio::spawn(async move {
             // Told however the task ends, a panic of the handler included.
-            let _finished = Finished(finished);
+            let finished = finished;
             if let Err(error) = listen(stream, handler, stopped).await {
-                *outcome.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                finished.state.set(error);
             }
         });
         Self { partition, state, stop: Arc::new(stop), done }
@@ -55,7 +76,8 @@ impl ListenerHandle {
         self.partition
     }
 
-    /// Ends the receiver after the event that is being handled, and waits for that.
+    /// Ends the receiver after the event that is being handled, and waits for that. A handler must
+    /// not wait for it, since it would wait for itself; it ends the receiver by an error.
     ///
     /// # Cancel safety
     ///
@@ -76,18 +98,35 @@ impl ListenerHandle {
         let _ = done.wait_for(|done| *done).await;
     }
 
-    /// Why the receiver has ended; `None` while it runs and after [`close`](Self::close).
+    /// Why the receiver has ended; `None` while it runs and after [`close`](Self::close). What a
+    /// handler failed with is the source of an error of kind [`ErrorKind::Handler`]; a panic of the
+    /// handler has no source.
     #[must_use]
     pub fn err(&self) -> Option<Error> {
         self.state.error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-struct Finished(watch::Sender<bool>);
+impl State {
+    fn set(&self, error: Error) {
+        *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+}
+
+/// Tells the end of the task, and that it was a panic.
+struct Finished {
+    done: watch::Sender<bool>,
+    state: Arc<State>,
+    entity: Box<str>,
+}
 
 impl Drop for Finished {
     fn drop(&mut self) {
-        self.0.send_replace(true);
+        if std::thread::panicking() {
+            let (kind, operation) = (ErrorKind::Handler, Operation::Handle);
+            self.state.set(Error::new(kind, operation, &*self.entity, "the handler panicked"));
+        }
+        self.done.send_replace(true);
     }
 }
 
@@ -103,7 +142,8 @@ where
     loop {
         let event = tokio::select! {
             biased;
-            _ = stopped.wait_for(|stopped| *stopped) => break,
+            // Without a handle nobody can stop it: an error here is no reason to.
+            Ok(_) = stopped.wait_for(|stopped| *stopped) => break,
             event = stream.next() => event,
         };
         let Some(event) = event else { break };

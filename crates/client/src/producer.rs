@@ -71,8 +71,8 @@ impl SendLinks {
         Self { partition, link: Cell::default() }
     }
 
-    pub(crate) fn take(&self) -> Option<Sender> {
-        self.link.take().map(|link| link.sender)
+    pub(crate) fn sender(&self) -> Option<Sender> {
+        self.link.get(|_| true).map(|link| link.sender)
     }
 }
 
@@ -101,17 +101,19 @@ impl Producer {
     ///
     /// # Errors
     ///
-    /// [`Error`]; [`Error::may_have_been_sent`] tells whether it may be stored all the same.
+    /// [`Error`]; [`Error::may_have_been_sent`] tells whether it may be stored all the same. Of kind
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) when the event's partition key does not go
+    /// with the destination, and [`TooLarge`](crate::ErrorKind::TooLarge) when it can never fit.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future does not undo the send: an event that has not been written is withdrawn,
     /// one that has been may be stored.
     pub async fn send(&self, event: impl Into<EventData>) -> Result<(), Error> {
+        let event = self.addressed(event.into())?;
         let link = self.link().await?;
         link.sender.ready().await;
-        let payload = self.payload(event.into(), &link)?;
-        Sending::queued(link.sender.send(payload, names::MESSAGE_FORMAT), link).await
+        queue(&event, link).await
     }
 
     /// Queues one event at once and gives a future of its outcome, so that many can be on their way.
@@ -121,23 +123,16 @@ impl Producer {
     /// its bound fails the send. Until the link is attached (by [`ready`](Self::ready), or by any
     /// send that has ended), the future has to be polled for the event to be queued.
     pub fn enqueue(&self, event: impl Into<EventData>) -> Sending {
-        let event = event.into();
+        let event = match self.addressed(event.into()) {
+            Ok(event) => event,
+            Err(error) => return Sending::finished(Err(error)),
+        };
         match self.links.link.get(SendLink::is_live) {
-            Some(link) => self.queue(event, link),
+            Some(link) => queue(&event, link),
             None => {
                 let this = self.clone();
-                Sending::attaching(async move {
-                    let link = this.link().await?;
-                    Ok(this.queue(event, link))
-                })
+                Sending::attaching(async move { Ok(queue(&event, this.link().await?)) })
             }
-        }
-    }
-
-    fn queue(&self, event: EventData, link: SendLink) -> Sending {
-        match self.payload(event, &link) {
-            Ok(payload) => Sending::queued(link.sender.send(payload, names::MESSAGE_FORMAT), link),
-            Err(error) => Sending::failed(error),
         }
     }
 
@@ -183,66 +178,55 @@ impl Producer {
     ///
     /// As [`send`](Self::send).
     pub async fn send_batch(&self, batch: EventBatch) -> Result<(), Error> {
+        let batch = self.finish(batch)?;
         let link = self.link().await?;
         link.sender.ready().await;
-        match self.finish(batch, &link)? {
-            Some(batch) => self.queue_batch(&batch, link).await,
-            None => Ok(()),
-        }
+        queue_batch(batch, link).await
     }
 
     /// Queues a batch at once and gives a future of its outcome; see [`enqueue`](Self::enqueue).
     pub fn enqueue_batch(&self, batch: EventBatch) -> Sending {
-        let this = self.clone();
+        let batch = match self.finish(batch) {
+            Ok(batch) => batch,
+            Err(error) => return Sending::finished(Err(error)),
+        };
         match self.links.link.get(SendLink::is_live) {
-            Some(link) => match self.finish(batch, &link) {
-                Ok(Some(batch)) => self.queue_batch(&batch, link),
-                Ok(None) => Sending::failed(mismatch(link.entity(), "the batch is empty")),
-                Err(error) => Sending::failed(error),
-            },
-            None => Sending::attaching(async move {
-                let link = this.link().await?;
-                match this.finish(batch, &link)? {
-                    Some(batch) => Ok(this.queue_batch(&batch, link)),
-                    None => Err(mismatch(link.entity(), "the batch is empty")),
-                }
-            }),
+            Some(link) => queue_batch(batch, link),
+            None => {
+                let this = self.clone();
+                Sending::attaching(async move { Ok(queue_batch(batch, this.link().await?)) })
+            }
         }
     }
 
-    fn queue_batch(&self, batch: &Batch, link: SendLink) -> Sending {
-        let sending = link.sender.send(batch.payload().clone(), batch.message_format());
-        Sending::queued(sending, link)
-    }
-
-    /// The finished batch, if it fits this destination and link.
-    fn finish(&self, batch: EventBatch, link: &SendLink) -> Result<Option<Batch>, Error> {
+    /// The finished batch, if it was made for this destination; `None` when nothing is in it.
+    fn finish(&self, batch: EventBatch) -> Result<Option<Batch>, Error> {
         if batch.partition() != self.links.partition || batch.partition_key() != self.key.as_ref() {
             let detail = "the batch was made for another partition or key";
-            return Err(mismatch(link.entity(), detail));
+            return Err(mismatch(&self.entity(), detail));
         }
-        let Some(batch) = batch.finish() else { return Ok(None) };
-        // The link may have been attached again since, with another limit.
-        check_size(batch.payload().len(), link)?;
-        Ok(Some(batch))
+        Ok(batch.finish())
     }
 
-    /// The event as a message that fits the link.
-    fn payload(&self, event: EventData, link: &SendLink) -> Result<bytes::Bytes, Error> {
-        let event = match (&self.key, event.partition_key()) {
-            (Some(key), None) => event.with_partition_key(key.clone()),
+    /// The event with the key of this destination, if the two go together.
+    fn addressed(&self, event: EventData) -> Result<EventData, Error> {
+        match (&self.key, event.partition_key()) {
+            (Some(key), None) => Ok(event.with_partition_key(key.clone())),
             (Some(key), Some(other)) if key != other => {
                 let detail = "the event has a partition key that is not the producer's";
-                return Err(mismatch(link.entity(), detail));
+                Err(mismatch(&self.entity(), detail))
             }
             (None, Some(_)) if self.links.partition.is_some() => {
                 let detail = "an event with a partition key cannot go to a chosen partition";
-                return Err(mismatch(link.entity(), detail));
+                Err(mismatch(&self.entity(), detail))
             }
-            _ => event,
-        };
-        check_size(event.encoded_len(), link)?;
-        Ok(event.to_payload())
+            _ => Ok(event),
+        }
+    }
+
+    /// What this destination is called in errors.
+    fn entity(&self) -> String {
+        address::producer(&self.hub.target().hub, self.links.partition)
     }
 
     async fn link(&self) -> Result<SendLink, Error> {
@@ -254,7 +238,7 @@ impl Producer {
 
     async fn attach(&self) -> Result<SendLink, Error> {
         let target = self.hub.target();
-        let entity = address::producer(&target.hub, self.links.partition);
+        let entity = self.entity();
         let live = self.hub.live(Operation::AttachProducer).await?;
         let options = &target.options;
         let terms = link::producer(&entity, &target.identifier, options.send_timeout);
@@ -274,5 +258,29 @@ impl Producer {
             .await
             .map_err(|error| Error::of_net(&error, Operation::AttachProducer, &entity))?;
         Ok(SendLink { sender, entity: entity.into() })
+    }
+}
+
+/// Queues an event that fits the link.
+fn queue(event: &EventData, link: SendLink) -> Sending {
+    match check_size(event.encoded_len(), &link) {
+        Ok(()) => {
+            let sending = link.sender.send(event.to_payload(), names::MESSAGE_FORMAT);
+            Sending::queued(sending, link)
+        }
+        Err(error) => Sending::finished(Err(error)),
+    }
+}
+
+/// Queues a batch that fits the link, which may have been attached again, with another limit, since
+/// the batch was made. An empty one is done at once.
+fn queue_batch(batch: Option<Batch>, link: SendLink) -> Sending {
+    let Some(batch) = batch else { return Sending::finished(Ok(())) };
+    match check_size(batch.payload().len(), &link) {
+        Ok(()) => {
+            let sending = link.sender.send(batch.payload().clone(), batch.message_format());
+            Sending::queued(sending, link)
+        }
+        Err(error) => Sending::finished(Err(error)),
     }
 }

@@ -126,10 +126,7 @@ impl Rpc {
                     let detail = format!("the request was answered with {state:?}");
                     return Err(Error::new(ErrorKind::Rejected, operation, entity, detail));
                 }
-                Err(failure) => {
-                    let detail = failure.to_string();
-                    return Err(Error::new(ErrorKind::Disconnected, operation, entity, detail));
-                }
+                Err(failure) => return Err(Error::of_request(&failure, operation, entity)),
             }
             answer.await.map_err(|_| {
                 let detail = "the link of the answers was closed";

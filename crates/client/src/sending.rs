@@ -41,7 +41,8 @@ enum Step {
     },
     /// The link has to be attached first.
     Attaching(Pin<Box<dyn Future<Output = Result<Self, Error>> + Send>>),
-    Failed(Error),
+    /// The outcome is known already.
+    Known(Result<(), Error>),
     Finished,
 }
 
@@ -63,8 +64,8 @@ impl Sending {
         Self { step: Step::Queued { sending, link } }
     }
 
-    pub(crate) fn failed(error: Error) -> Self {
-        Self { step: Step::Failed(error) }
+    pub(crate) fn finished(outcome: Result<(), Error>) -> Self {
+        Self { step: Step::Known(outcome) }
     }
 
     pub(crate) fn attaching(
@@ -80,7 +81,7 @@ impl std::fmt::Debug for Sending {
         f.write_str(match &self.step {
             Step::Queued { .. } => "Sending(queued)",
             Step::Attaching(_) => "Sending(attaching)",
-            Step::Failed(_) => "Sending(failed)",
+            Step::Known(_) => "Sending(known)",
             Step::Finished => "Sending(finished)",
         })
     }
@@ -104,13 +105,13 @@ impl Future for Sending {
                 Step::Attaching(attach) => {
                     self.step = match ready!(attach.as_mut().poll(cx)) {
                         Ok(step) => step,
-                        Err(error) => Step::Failed(error),
+                        Err(error) => Step::Known(Err(error)),
                     };
                 }
-                Step::Failed(error) => {
-                    let error = error.clone();
+                Step::Known(outcome) => {
+                    let outcome = outcome.clone();
                     self.step = Step::Finished;
-                    return Poll::Ready(Err(error));
+                    return Poll::Ready(outcome);
                 }
                 Step::Finished => panic!("a send was polled after it was ready"),
             }

@@ -24,7 +24,7 @@ pub struct EventStream {
     partition: PartitionId,
     entity: String,
     ended: bool,
-    _hub: Arc<Shared>,
+    hub: Arc<Shared>,
 }
 
 impl EventStream {
@@ -34,7 +34,7 @@ impl EventStream {
         entity: String,
         hub: Arc<Shared>,
     ) -> Self {
-        Self { receiver, partition, entity, ended: false, _hub: hub }
+        Self { receiver, partition, entity, ended: false, hub }
     }
 
     /// The partition.
@@ -79,8 +79,7 @@ impl EventStream {
             Poll::Ready(Ok(delivery)) => Poll::Ready(Some(self.decode(delivery))),
             Poll::Ready(Err(closed)) => {
                 self.ended = true;
-                let error = Error::of_link(&closed, Operation::Receive, &self.entity);
-                Poll::Ready(Some(Err(error)))
+                Poll::Ready(Some(Err(self.hub.ended(&closed, Operation::Receive, &self.entity))))
             }
             Poll::Pending => Poll::Pending,
         }

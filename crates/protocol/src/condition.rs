@@ -198,6 +198,9 @@ fn refine(verdict: &mut Verdict, condition: &str, description: &str, place: Plac
         names::ARGUMENT_ERROR if text::is_position(description) => {
             verdict.meaning = Meaning::InvalidPosition;
         }
+        names::ARGUMENT_OUT_OF_RANGE if text::is_missing_partition(description) => {
+            verdict.meaning = Meaning::NotFound;
+        }
         names::RESOURCE_LIMIT_EXCEEDED if end == End::Receiver => {
             verdict.retry = Retry::Slowly(5);
         }

@@ -71,6 +71,11 @@ pub(super) fn is_position(description: &str) -> bool {
         || find(description, "the supplied sequence number").is_some()
 }
 
+/// Whether an argument out of range is a partition that the hub does not have.
+pub(super) fn is_missing_partition(description: &str) -> bool {
+    find(description, "the specified partition is invalid").is_some()
+}
+
 /// Whether the peer merely cleared away something nobody used.
 pub(super) fn is_idle(description: &str) -> bool {
     ["idletimerexpired", "idle link tracker", "inactive for more than", "any active links"]

@@ -19,6 +19,8 @@ const MISSING: &str = "The messaging entity 'sb://ns/hub' could not be found.";
 const IDLE_CONNECTION: &str =
     "The connection was inactive for more than the allowed 300000 milliseconds";
 const IDLE_LINK: &str = "Detach origin: AmqpMessagePublisher.IdleTimerExpired: Idle timeout";
+const BAD_PARTITION: &str = "The specified partition is invalid for an EventHub partition sender \
+     or receiver. It should be between 0 and 3.";
 const BAD_OFFSET: &str = "The supplied offset '99' is invalid. The last offset is '7'";
 
 /// What a sender makes of each.
@@ -65,6 +67,12 @@ const CASES: &[Case] = &[
         (M::InvalidPosition, No, Fatal, NotStored),
     ),
     ("com.microsoft:argument-out-of-range", "", Attach, (M::InvalidArgument, No, Fatal, NotStored)),
+    (
+        "com.microsoft:argument-out-of-range",
+        BAD_PARTITION,
+        Attach,
+        (M::NotFound, No, Fatal, NotStored),
+    ),
     (
         "com.microsoft:georeplication:invalid-offset",
         "",
