@@ -176,7 +176,8 @@ impl Walk {
     /// Closes at one end and carries on; answers whether it needed the deadline.
     fn close(mut self) -> bool {
         let end = self.rng.below(2);
-        let error = self.rng.chance(50).then(|| AmqpError::new(condition::CONNECTION_FORCED, "out"));
+        let error =
+            self.rng.chance(50).then(|| AmqpError::new(condition::CONNECTION_FORCED, "out"));
         self.pair.ends[end].engine.close(error);
         if self.rng.chance(20) {
             self.pair.ends[1 - end].engine.close(None);
@@ -267,8 +268,7 @@ fn nothing_follows_a_close() {
     let link = raw.sending(10);
     raw.end.engine.close(None);
     raw.sent();
-    let outgoing =
-        Outgoing { payload: Bytes::new(), message_format: 0, settled: false, token: 0 };
+    let outgoing = Outgoing { payload: Bytes::new(), message_format: 0, settled: false, token: 0 };
     assert!(raw.end.engine.send(link, outgoing).is_err());
     raw.end.engine.detach(link, true, None);
     assert!(raw.end.engine.begin(SessionOptions::default()).is_err());

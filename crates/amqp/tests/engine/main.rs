@@ -1,7 +1,9 @@
 //! The engine as its users see it: two of them wired together, and one facing bytes written by hand.
 
 mod close;
+mod hostile;
 mod ordered;
+mod owner;
 mod raw;
 mod referee;
 mod rng;

@@ -101,13 +101,15 @@ pub(crate) struct Pair {
     pub(crate) now: Instant,
     pub(crate) ends: [End; 2],
     referees: [Referee; 2],
+    /// Everything each end wrote.
+    pub(crate) log: [Vec<u8>; 2],
 }
 
 impl Pair {
     pub(crate) fn new(dialler: Options, listener: Options) -> Self {
         let now = start();
         let ends = [End::new(dialler, now), End::new(listener, now)];
-        Self { now, ends, referees: Default::default() }
+        Self { now, ends, referees: Default::default(), log: Default::default() }
     }
 
     /// A pair that has opened.
@@ -129,6 +131,7 @@ impl Pair {
     pub(crate) fn carry(&mut self, from: usize, max: usize) -> usize {
         let bytes = take_output(&mut self.ends[from].engine, max);
         self.referees[from].watch(&bytes);
+        self.log[from].extend_from_slice(&bytes);
         self.ends[1 - from].feed(self.now, &bytes);
         bytes.len()
     }
