@@ -20,8 +20,33 @@ const FINISHED_IN_RING_MAX: usize = 1024;
 enum State {
     Queued { payload: Bytes, message_format: u32 },
     Sent { size: usize, delivery_id: u32 },
-    Done(SendResult),
+    Done(Finish),
     Taken,
+}
+
+/// A result in few bytes: slots are many and move, and nearly all end the same way.
+#[derive(Debug)]
+enum Finish {
+    Accepted,
+    Other(Box<SendResult>),
+}
+
+impl From<SendResult> for Finish {
+    fn from(result: SendResult) -> Self {
+        match result {
+            Ok(DeliveryState::Accepted) => Self::Accepted,
+            other => Self::Other(Box::new(other)),
+        }
+    }
+}
+
+impl From<Finish> for SendResult {
+    fn from(finish: Finish) -> Self {
+        match finish {
+            Finish::Accepted => Ok(DeliveryState::Accepted),
+            Finish::Other(result) => *result,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -51,7 +76,7 @@ pub(crate) struct SendRing {
     unstamped: u64,
     /// First number that may still be pending.
     oldest: u64,
-    parked: HashMap<u64, SendResult>,
+    parked: HashMap<u64, Finish>,
     pending: usize,
     bytes: usize,
 }
@@ -157,7 +182,7 @@ impl SendRing {
             State::Sent { size, .. } => *size,
             State::Done(_) | State::Taken => return None,
         };
-        slot.state = if slot.abandoned { State::Taken } else { State::Done(result) };
+        slot.state = if slot.abandoned { State::Taken } else { State::Done(result.into()) };
         let waker = slot.waker.take();
         self.pending -= 1;
         self.bytes -= size;
@@ -168,17 +193,17 @@ impl SendRing {
     pub(crate) fn poll(&mut self, number: u64, cx: &mut Context<'_>) -> Poll<SendResult> {
         let Some(slot) = self.slot(number) else {
             return match self.parked.remove(&number) {
-                Some(result) => Poll::Ready(result),
+                Some(finish) => Poll::Ready(finish.into()),
                 None => Poll::Pending,
             };
         };
         match &slot.state {
             State::Done(_) => {
-                let State::Done(result) = std::mem::replace(&mut slot.state, State::Taken) else {
+                let State::Done(finish) = std::mem::replace(&mut slot.state, State::Taken) else {
                     return Poll::Pending;
                 };
                 self.trim();
-                Poll::Ready(result)
+                Poll::Ready(finish.into())
             }
             _ => {
                 match &mut slot.waker {
@@ -265,8 +290,8 @@ impl SendRing {
             if !gone {
                 return;
             }
-            if let Some(Slot { state: State::Done(result), .. }) = self.slots.pop_front() {
-                self.parked.insert(self.base, result);
+            if let Some(Slot { state: State::Done(finish), .. }) = self.slots.pop_front() {
+                self.parked.insert(self.base, finish);
             }
             self.base += 1;
         }

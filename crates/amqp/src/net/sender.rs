@@ -216,7 +216,10 @@ impl Sender {
             None => None,
         };
         if let Some(failure) = refused {
-            return Sending { handle: Arc::clone(&self.handle), step: Step::Refused(failure) };
+            return Sending {
+                handle: Arc::clone(&self.handle),
+                step: Step::Refused(Box::new(failure)),
+            };
         }
         let number = state.ring.push(payload, message_format);
         link.mark(state);
@@ -293,7 +296,7 @@ impl Sender {
 #[derive(Debug)]
 enum Step {
     Queued(u64),
-    Refused(SendFailure),
+    Refused(Box<SendFailure>),
     Finished,
 }
 
@@ -318,7 +321,7 @@ impl Future for Sending {
                 result
             }
             Step::Refused(failure) => {
-                let failure = failure.clone();
+                let failure = SendFailure::clone(failure);
                 self.step = Step::Finished;
                 Poll::Ready(Err(failure))
             }
