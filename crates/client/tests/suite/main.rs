@@ -1,0 +1,6 @@
+//! The client against the emulator in the same process, and against peers that misbehave: always
+//! through bytes, over TCP or in memory. What has to do with time runs on the paused clock, in
+//! memory.
+
+mod send;
+mod support;
