@@ -359,7 +359,8 @@ impl Connection {
             return;
         };
         if link.state == LinkState::AttachReceived && link.role == Role::Sender {
-            // Credit that came right behind the attach is there when the link is accepted.
+            // Credit that came right behind the attach is there when the link is accepted. Until
+            // then nothing is answered.
             return link.handle_grant(flow);
         }
         if link.state != LinkState::Attached {

@@ -234,13 +234,11 @@ impl Connection {
             return;
         }
         session.handle_flow(flow);
-        if session.state == SessionState::BeginReceived {
-            // Nothing can be answered before our begin.
-            return;
-        }
+        // Nothing can be answered before our begin.
+        let answers = session.state != SessionState::BeginReceived;
         match flow.handle {
             Some(handle) => self.handle_link_flow(slot, handle, flow),
-            None if flow.echo => self.send_session_flow(slot),
+            None if flow.echo && answers => self.send_session_flow(slot),
             None => {}
         }
         self.transmit_blocked(slot);

@@ -7,4 +7,6 @@ mod owner;
 mod raw;
 mod referee;
 mod rng;
+mod startup;
+mod timing;
 mod wire;
