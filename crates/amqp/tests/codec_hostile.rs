@@ -112,6 +112,17 @@ fn nesting_up_to_the_limit_is_read() {
     });
 }
 
+/// In an array an empty list is written as a longer one, which must not be deeper than what was read.
+#[test]
+fn an_empty_list_at_the_limit_counts_as_a_list() {
+    for (depth, fits) in [(MAX_DEPTH - 1, true), (MAX_DEPTH, false)] {
+        let mut bytes = lists(depth);
+        *bytes.last_mut().unwrap() = 0x45;
+        assert_eq!(Value::decode(&bytes).is_ok(), fits);
+        assert_eq!(scan::validate(&bytes, 0).is_ok(), fits);
+    }
+}
+
 #[test]
 fn nesting_beyond_the_limit_is_refused() {
     on_a_small_stack(|| {
@@ -298,6 +309,17 @@ fn little_memory_is_used_for_little_input() {
     let mut array = vec![0xf0];
     array.extend(u32::try_from(copies.len()).unwrap().to_be_bytes());
     array.extend(copies);
+    assert_eq!(kind(Value::decode(&array)), DecodeErrorKind::Count);
+
+    // The same with a descriptor that is short but full of values, behind one descriptor after the other.
+    let mut full = vec![0_u8, 0, 0, 60];
+    for _ in 0..8 {
+        full.extend([0x00, 0xe0, 2, 60, 0x40]);
+    }
+    full.extend([0x50; 61]);
+    let mut array = vec![0xf0];
+    array.extend(u32::try_from(full.len()).unwrap().to_be_bytes());
+    array.extend(full);
     assert_eq!(kind(Value::decode(&array)), DecodeErrorKind::Count);
 
     // The densest values that are read.

@@ -238,7 +238,12 @@ fn data(buf: &[u8], pos: usize, constructor: u8, depth: usize) -> Result<usize, 
         }
         code::SIZED8 => (1, sized(1, buf.get(pos).map(|size| usize::from(*size)))?),
         code::SIZED32 => (4, sized(4, size32(buf, pos))?),
-        fixed => return sized(0, Some(usize::from(fixed))),
+        fixed => {
+            if constructor == code::LIST0 {
+                deeper(depth, pos)?;
+            }
+            return sized(0, Some(usize::from(fixed)));
+        }
     };
     // Strings, symbols and binaries hold anything.
     if constructor & 0xe0 == 0xa0 {
@@ -306,6 +311,9 @@ fn elements(buf: &[u8], first: usize, count: usize, depth: usize) -> Result<(), 
     };
     if count > possible {
         return Err(DecodeError::new(Kind::Count, "value", pos));
+    }
+    if constructor == code::LIST0 && count > 0 {
+        deeper(depth, pos)?;
     }
     match fixed {
         Some(width) => pos += count * width,

@@ -20,6 +20,8 @@ impl<'a> Reader<'a> {
         let wide = constructor & 0x10 != 0;
         match constructor {
             code::DESCRIBED => self.described(depth),
+            // It may have to be written as a longer list, so it counts as one.
+            code::LIST0 => self.deeper(depth).map(|_| Value::List(Vec::new())),
             code::LIST8 | code::LIST32 => self.items(wide, depth).map(Value::List),
             code::MAP8 | code::MAP32 => self.entries(wide, depth).map(Value::Map),
             code::ARRAY8 | code::ARRAY32 => self.elements(wide, depth).map(Value::Array),
@@ -42,7 +44,6 @@ impl<'a> Reader<'a> {
             code::FALSE => Value::Bool(false),
             code::UINT0 => Value::Uint(0),
             code::ULONG0 => Value::Ulong(0),
-            code::LIST0 => Value::List(Vec::new()),
             code::UBYTE => Value::Ubyte(self.byte()?),
             code::BYTE => Value::Byte(i8::from_be_bytes(self.array()?)),
             code::SMALL_UINT => Value::Uint(self.byte()?.into()),
@@ -120,8 +121,10 @@ impl<'a> Reader<'a> {
             let mut constructor = reader.byte()?;
             while constructor == code::DESCRIBED {
                 depth = reader.deeper(depth)?;
+                let before = reader.budget();
                 let descriptor = reader.value(depth)?;
-                let cost = 1 + descriptor.encoded_len() / 8;
+                // What is in it, and its text.
+                let cost = before - reader.budget() + descriptor.encoded_len() / 8;
                 descriptors.push((descriptor, cost));
                 constructor = reader.byte()?;
             }
