@@ -2,5 +2,7 @@
 //! through bytes, over TCP or in memory. What has to do with time runs on the paused clock, in
 //! memory.
 
+mod batch;
+mod content;
 mod send;
 mod support;
