@@ -2,6 +2,7 @@
 
 mod close;
 mod hostile;
+mod links;
 mod ordered;
 mod owner;
 mod raw;

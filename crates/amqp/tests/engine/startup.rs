@@ -199,11 +199,15 @@ fn a_dialler_runs_ahead_too() {
             }
             Event::Attach { link, .. } => {
                 let initial_delivery_count = Some(1000);
-                engine.accept(link, eventhubs_amqp::codec::performative::Attach {
-                    initial_delivery_count,
-                    ..answer()
-                })
-                .unwrap();
+                engine
+                    .accept(
+                        link,
+                        eventhubs_amqp::codec::performative::Attach {
+                            initial_delivery_count,
+                            ..answer()
+                        },
+                    )
+                    .unwrap();
                 theirs.push(link);
             }
             _ => {}
