@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use eventhubs_amqp::codec::frame::{FrameError, Header, ProtocolHeader};
-use eventhubs_amqp::codec::message::{Message, sections};
+use eventhubs_amqp::codec::message::{Body, Message, sections};
 use eventhubs_amqp::codec::performative::Performative;
 use eventhubs_amqp::codec::{
     DecodeErrorKind, Described, EXPANSION_ALLOWANCE, MAX_DEPTH, Map, MapView, Value, ValueRef,
@@ -446,6 +446,17 @@ fn debug_of_the_security_layer_tells_lengths_only() {
     for text in [shown, frames] {
         assert!(!text.contains("hunter2") && !text.contains("104, 117"), "{text}");
     }
+}
+
+#[test]
+fn debug_of_a_message_shows_no_token() {
+    let mut message = Message { body: Body::Value(Value::from("hunter2")), ..Message::default() };
+    message.application_properties.insert("security_token", "hunter2");
+    let data = Body::from(&b"hunter2"[..]);
+    let sequence = Body::Sequence(vec![vec![Value::from("hunter2")]]);
+    let shown = format!("{message:?} {data:?} {sequence:?}");
+    assert!(!shown.contains("hunter2") && !shown.contains("104, 117"), "{shown}");
+    assert!(shown.contains("security_token"), "{shown}");
 }
 
 #[test]

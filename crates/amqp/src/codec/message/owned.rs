@@ -1,5 +1,7 @@
 //! A message, owned.
 
+use std::fmt;
+
 use bytes::{Bytes, BytesMut};
 
 use super::{Body, Header, Properties};
@@ -19,7 +21,7 @@ use crate::codec::{DecodeError, DecodeErrorKind, Map, Value, code, descriptor, w
 /// assert_eq!(out.len(), message.encoded_len());
 /// assert_eq!(Message::decode(&out.freeze()).unwrap(), message);
 /// ```
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Message {
     /// Delivery details.
     pub header: Option<Header>,
@@ -151,6 +153,21 @@ impl Message {
             + map(&self.application_properties)
             + self.body.encoded_len()
             + map(&self.footer)
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<_> = self.application_properties.iter().map(|(key, _)| key).collect();
+        f.debug_struct("Message")
+            .field("header", &self.header)
+            .field("delivery_annotations", &self.delivery_annotations)
+            .field("message_annotations", &self.message_annotations)
+            .field("properties", &self.properties)
+            .field("application_properties", &keys)
+            .field("body", &self.body)
+            .field("footer", &self.footer)
+            .finish()
     }
 }
 
