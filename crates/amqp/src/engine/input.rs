@@ -108,6 +108,10 @@ impl Connection {
         if at < whole.len() && self.phase == Phase::Frames {
             self.pending = whole.slice(at..);
         }
+        if self.answers > self.options.limits.answers_bytes_max {
+            let text = "more answers wait to be written than this peer reads";
+            self.violate(condition::RESOURCE_LIMIT_EXCEEDED, text);
+        }
         true
     }
 

@@ -110,6 +110,8 @@ pub struct Connection {
     /// Whole frames not yet looked at.
     pending: Bytes,
     output: Output,
+    /// Bytes in `output` that are no transfers, less whatever was written since they were added.
+    answers: usize,
     events: VecDeque<Event>,
     sessions: Vec<Option<Session>>,
     session_generation: u32,
@@ -137,6 +139,7 @@ impl Connection {
             closed: None,
             pending: Bytes::new(),
             output: Output::default(),
+            answers: 0,
             events: VecDeque::new(),
             sessions: Vec::new(),
             session_generation: 0,
@@ -179,6 +182,7 @@ impl Connection {
     /// The transport took `count` bytes at the latest time seen.
     pub fn wrote(&mut self, count: usize) {
         self.output.wrote(count);
+        self.answers = self.answers.saturating_sub(count);
         self.timing.wrote();
         self.offer_room();
     }
@@ -301,7 +305,9 @@ impl Connection {
         if self.is_closing() {
             return;
         }
+        let before = self.output.len();
         self.output.gather(|out| frame::write(out, frame::Kind::Amqp, channel, body));
+        self.answers += self.output.len() - before;
     }
 
     fn touch(&mut self, slot: u32) {

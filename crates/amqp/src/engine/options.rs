@@ -84,6 +84,10 @@ pub struct Limits {
     /// Bytes waiting to be written, or on one session for its window, above which [`send`](super::Connection::send) answers
     /// [`SendError::Full`](super::SendError::Full). Default 8 MiB.
     pub output_bytes_max: usize,
+    /// Bytes of frames other than transfers that may wait to be written. More of them means that
+    /// the peer asks and does not read; the connection is closed with
+    /// `amqp:resource-limit-exceeded`. Default 8 MiB.
+    pub answers_bytes_max: usize,
     /// Links on all sessions together. Default 4 096.
     pub links_max: usize,
 }
@@ -95,6 +99,7 @@ impl Default for Limits {
             link_bytes_max: 512 << 20,
             connection_bytes_max: 1 << 30,
             output_bytes_max: 8 << 20,
+            answers_bytes_max: 8 << 20,
             links_max: 4096,
         }
     }

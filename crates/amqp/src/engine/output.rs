@@ -9,6 +9,9 @@ use bytes::{Buf, Bytes, BytesMut};
 /// one more entry in a vectored write.
 const COPY_UP_TO_BYTES: usize = 4096;
 
+/// Room that an empty write queue keeps for the next turn.
+const GATHERED_KEPT_BYTES: usize = 256 << 10;
+
 #[derive(Debug)]
 enum Piece {
     /// The next so many bytes of the gathered buffer.
@@ -22,6 +25,8 @@ pub(crate) struct Output {
     gathered: BytesMut,
     pieces: VecDeque<Piece>,
     len: usize,
+    /// The most that was gathered at once, up to [`GATHERED_KEPT_BYTES`].
+    high_water: usize,
 }
 
 impl Output {
@@ -41,6 +46,7 @@ impl Output {
         write(&mut self.gathered);
         let added = self.gathered.len() - before;
         self.len += added;
+        self.high_water = self.high_water.max(self.gathered.len().min(GATHERED_KEPT_BYTES));
         if let Some(Piece::Gathered(last)) = self.pieces.back_mut() {
             *last += added;
         } else if added > 0 {
@@ -104,6 +110,10 @@ impl Output {
             if all {
                 self.pieces.pop_front();
             }
+        }
+        if self.gathered.is_empty() {
+            // Empty, it takes the room in front of its read position back without copying.
+            self.gathered.reserve(self.high_water);
         }
     }
 

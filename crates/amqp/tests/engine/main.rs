@@ -1,4 +1,5 @@
 //! The engine as its users see it: two of them wired together, and one facing bytes written by hand.
+#![cfg(test)]
 
 mod close;
 mod hostile;
@@ -10,4 +11,7 @@ mod referee;
 mod rng;
 mod startup;
 mod timing;
+mod tolerance;
+mod transfers;
+mod windows;
 mod wire;
