@@ -4,5 +4,9 @@
 
 mod batch;
 mod content;
+mod information;
+mod listener;
+mod position;
+mod receive;
 mod send;
 mod support;
