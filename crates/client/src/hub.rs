@@ -28,7 +28,10 @@ use crate::stream::EventStream;
 pub(crate) struct Shared {
     target: Arc<Target>,
     live: Cell<Arc<Live>>,
-    links: Mutex<HashMap<Option<PartitionId>, Arc<SendLinks>>>,
+    /// Links to the hub itself.
+    any: Arc<SendLinks>,
+    /// Links to partitions, by partition.
+    partitions: Mutex<HashMap<PartitionId, Arc<SendLinks>>>,
     closed: AtomicBool,
 }
 
@@ -70,8 +73,11 @@ impl Shared {
 
     /// The links to the hub itself, or to one partition.
     pub(crate) fn send_links(&self, partition: Option<PartitionId>) -> Arc<SendLinks> {
-        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        let links = links.entry(partition);
+        let Some(id) = partition else {
+            return Arc::clone(&self.any);
+        };
+        let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+        let links = partitions.entry(id);
         Arc::clone(links.or_insert_with(|| Arc::new(SendLinks::new(partition))))
     }
 }
@@ -237,7 +243,8 @@ impl Hub {
         let shared = Shared {
             target: Arc::new(target),
             live: Cell::default(),
-            links: Mutex::default(),
+            any: Arc::new(SendLinks::new(None)),
+            partitions: Mutex::default(),
             closed: AtomicBool::new(false),
         };
         Self { shared: Arc::new(shared) }
@@ -453,8 +460,9 @@ impl Hub {
     pub async fn close(&self) {
         self.shared.closed.store(true, Ordering::Release);
         let links: Vec<_> = {
-            let links = self.shared.links.lock().unwrap_or_else(PoisonError::into_inner);
-            links.values().filter_map(|links| links.sender()).collect()
+            let partitions = self.shared.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+            let links = partitions.values().chain([&self.shared.any]);
+            links.filter_map(|links| links.sender()).collect()
         };
         for sender in &links {
             sender.start_detach();
