@@ -11,12 +11,13 @@ use eventhubs_amqp::net::{Connection, Receiver, ReceiverOptions, Sender, SenderO
 use eventhubs_protocol::condition::Place;
 use eventhubs_protocol::link;
 use eventhubs_protocol::rpc::{Answer, RequestId};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, ErrorKind, Operation};
 
-/// Answers that may be on their way or waiting at once; requests beyond it wait for credit.
+/// Requests that may be without an answer at once; further ones wait. There is credit for as many
+/// answers, so that the service never has to keep one.
 const ANSWERS_MAX: u32 = 100;
 
 #[derive(Debug, Default)]
@@ -37,6 +38,7 @@ pub(crate) struct Rpc {
     sender: Sender,
     reply_to: String,
     pending: Shared,
+    room: Semaphore,
     timeout: Duration,
     answers: JoinHandle<()>,
     _session: Session,
@@ -91,7 +93,8 @@ impl Rpc {
         let (sender, receiver) = tokio::try_join!(sender, receiver)?;
         let pending = Shared::default();
         let answers = tokio::spawn(read_answers(receiver, Arc::clone(&pending)));
-        Ok(Self { sender, reply_to, pending, timeout, answers, _session: session })
+        let room = Semaphore::new(ANSWERS_MAX as usize);
+        Ok(Self { sender, reply_to, pending, room, timeout, answers, _session: session })
     }
 
     /// Whether a request has a chance.
@@ -106,16 +109,10 @@ impl Rpc {
         entity: &str,
         build: impl FnOnce(RequestId, &str) -> Bytes,
     ) -> Result<Answer, Error> {
-        let (reply, answer) = oneshot::channel();
-        let id = {
-            let mut pending = lock(&self.pending);
-            let id = pending.next.unwrap_or(RequestId::FIRST);
-            pending.next = Some(id.next());
-            pending.waiting.insert(id, reply);
-            id
-        };
-        let _registration = Registration { pending: &self.pending, id };
         let exchange = async {
+            let _room = self.room.acquire().await.expect("the semaphore is never closed");
+            let (id, answer) = self.register();
+            let _registration = Registration { pending: &self.pending, id };
             let sent = self.sender.send(build(id, &self.reply_to), 0).await;
             match sent {
                 Ok(DeliveryState::Accepted) => {}
@@ -140,6 +137,16 @@ impl Rpc {
                 Err(Error::new(ErrorKind::Timeout, operation, entity, detail))
             }
         }
+    }
+
+    /// A number for a request, and where its answer will be.
+    fn register(&self) -> (RequestId, oneshot::Receiver<Answer>) {
+        let (reply, answer) = oneshot::channel();
+        let mut pending = lock(&self.pending);
+        let id = pending.next.unwrap_or(RequestId::FIRST);
+        pending.next = Some(id.next());
+        pending.waiting.insert(id, reply);
+        (id, answer)
     }
 }
 
