@@ -34,6 +34,12 @@ pub(crate) fn step(prefetch: u32) -> u32 {
     (prefetch / 4).max(1)
 }
 
+/// How many bytes of them may be: large deliveries use the budget of bytes up before that of
+/// deliveries, and the peer would wait for ever.
+pub(crate) fn step_bytes(bytes_max: usize) -> usize {
+    (bytes_max / 4).max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

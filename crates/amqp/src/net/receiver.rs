@@ -110,6 +110,8 @@ pub(crate) struct ReceiveState {
     pub(crate) taken: u32,
     pub(crate) taken_bytes: usize,
     pub(crate) settlements: Vec<Settlement>,
+    /// The peer has so little credit that consumption should be reported before a whole step of it.
+    pub(crate) starving: bool,
     pub(crate) dirty: bool,
     /// The handle is gone, or a detach was asked for.
     pub(crate) leaving: bool,
@@ -179,7 +181,9 @@ pub struct Receiver {
     local: VecDeque<Delivery>,
     taken: u32,
     taken_bytes: usize,
+    /// Deliveries, and their bytes, that are reported at a time.
     step: u32,
+    step_bytes: usize,
     /// Unsettled deliveries handed out since the last report, as one range.
     accepted: Option<(u32, u32)>,
     auto_accept: bool,
@@ -200,6 +204,7 @@ impl Receiver {
             taken: 0,
             taken_bytes: 0,
             step: credit::step(link.0.prefetch),
+            step_bytes: credit::step_bytes(link.0.prefetch_bytes),
             accepted: None,
             auto_accept: options.auto_accept,
             settled_by_peer: options.receiver_settle_mode == ReceiverSettleMode::Second,
@@ -249,7 +254,7 @@ impl Receiver {
         if !delivery.settled() && self.auto_accept {
             self.accept(delivery.id());
         }
-        if self.taken >= self.step {
+        if self.taken >= self.step || self.taken_bytes >= self.step_bytes {
             self.report();
         }
         Some(delivery)
@@ -290,6 +295,11 @@ impl Receiver {
         }
         let spare = Vec::from(std::mem::take(&mut self.local));
         let mut state = lock(&self.link.0.state);
+        if state.starving && self.taken > 0 && state.queue.is_empty() {
+            drop(state);
+            self.report();
+            state = lock(&self.link.0.state);
+        }
         if !state.queue.is_empty() {
             self.local = VecDeque::from(std::mem::replace(&mut state.queue, spare));
             return Poll::Ready(Ok(()));

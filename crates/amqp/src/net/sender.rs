@@ -101,6 +101,8 @@ pub(crate) struct SendState {
     pub(crate) dirty: bool,
     /// No handle is left, or a detach was asked for.
     pub(crate) leaving: bool,
+    /// Our detach waits for deliveries that wait for the session window.
+    pub(crate) lingers: bool,
     /// Our detach is on its way.
     pub(crate) left: bool,
     /// An entry of the deadline queue watches the oldest send.
@@ -333,7 +335,13 @@ impl Future for Sending {
 impl Drop for Sending {
     fn drop(&mut self) {
         if let Step::Queued(number) = self.step {
-            lock(&self.handle.link.0.state).ring.abandon(number);
+            let link = &self.handle.link.0;
+            let mut state = lock(&link.state);
+            state.ring.abandon(number);
+            if state.leaving || !state.room.is_empty() {
+                // Somebody may have waited for this one only.
+                link.mark(state);
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::{DETACH_TIMEOUT, Entry, Owner, Phase, Receiving};
 use crate::engine::{Connection, LinkId};
-use crate::net::credit::Budget;
+use crate::net::credit::{self, Budget};
 use crate::net::deadline::Due;
 use crate::net::error::LinkClosed;
 use crate::net::inbox::lock;
@@ -50,8 +50,11 @@ impl Owner {
             }
             let count = state.queue.len() - before;
             if count == 0 {
-                return;
+                // An aborted delivery or a drain of the peer's own has used credit up.
+                drop(state);
+                return grant(engine, id, receiving);
             }
+            state.starving = is_starving(engine, id, &receiving.link);
             receiving.waiting += u32::try_from(count).unwrap_or(u32::MAX);
             receiving.largest = largest.max(receiving.largest - receiving.largest / 8);
             state.waker.take()
@@ -94,8 +97,20 @@ impl Owner {
             self.deadlines.add(now + DETACH_TIMEOUT, Due::Detach(id));
         } else {
             grant(engine, id, receiving);
+            let mut state = lock(&link.state);
+            state.starving = is_starving(engine, id, link);
+            if state.starving {
+                // It may have gone to sleep with some consumption not reported.
+                self.wakers.extend(state.waker.take());
+            }
         }
     }
+}
+
+/// Whether less credit is left than the receiver reports at a time. The budget of bytes may have
+/// made it so; then nobody would ever return more.
+fn is_starving(engine: &Connection, id: LinkId, link: &ReceiveLink) -> bool {
+    engine.credit(id) < credit::step(link.prefetch)
 }
 
 /// Grants what the receiver's budget allows beyond what the peer still has.

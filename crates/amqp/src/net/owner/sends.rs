@@ -80,8 +80,16 @@ impl Owner {
             state.armed = true;
             self.deadlines.add(deadline, Due::Sends(id));
         }
-        let leaves = state.leaving && state.ring.pending() == 0 && !state.left;
-        if leaves {
+        if !state.leaving || state.left || state.ring.pending() > 0 {
+            return;
+        }
+        if engine.is_blocked(id) {
+            // Settled sends count as done, but a detach must not overtake them.
+            if !state.lingers {
+                state.lingers = true;
+                self.deadlines.add(now + link.send_timeout, Due::Detach(id));
+            }
+        } else {
             state.left = true;
             engine.detach(id, true, None);
             self.deadlines.add(now + DETACH_TIMEOUT, Due::Detach(id));
