@@ -116,7 +116,7 @@ impl Hub {
         options: HubOptions,
     ) -> Result<Self, Error> {
         let hub = HubName::new(hub).map_err(|error| Error::invalid("the hub", error))?;
-        let host = if namespace.contains('.') || namespace == "localhost" {
+        let host = if namespace.contains(['.', '[']) || namespace == "localhost" {
             namespace.to_owned()
         } else {
             Cloud::default().host(namespace)

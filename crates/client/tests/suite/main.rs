@@ -2,9 +2,12 @@
 //! through bytes, over TCP or in memory. What has to do with time runs on the paused clock, in
 //! memory.
 
+mod authorization;
 mod batch;
 mod content;
+mod environment;
 mod information;
+mod input;
 mod listener;
 mod position;
 mod receive;
