@@ -124,9 +124,10 @@ impl Endpoint {
         stream: Box<dyn Stream>,
         options: &TlsOptions,
     ) -> Result<Box<dyn Stream>, Error> {
-        let failed = |text: String| self.error(Operation::Tls, ErrorKind::Tls(text));
-        let stream = super::tls::connect(stream, &self.host, options).await.map_err(failed)?;
-        Ok(Box::new(stream))
+        match super::tls::connect(stream, &self.host, options).await {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(kind) => Err(self.error(Operation::Tls, kind)),
+        }
     }
 
     #[cfg(not(feature = "tls"))]

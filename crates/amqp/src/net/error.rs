@@ -45,7 +45,8 @@ pub enum ErrorKind {
     /// The transport could not be made; the text is the operating system's.
     #[error("the transport failed: {0}")]
     Transport(String),
-    /// The TLS layer could not be set up.
+    /// The TLS layer could not be set up: an option cannot be used, or one end does not trust the
+    /// other.
     #[error("TLS failed: {0}")]
     Tls(String),
     /// The step took longer than its deadline.

@@ -11,6 +11,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::drive::Stream;
 use super::endpoint::TlsOptions;
+use super::error::ErrorKind;
 
 /// The provider this crate was built with; aws-lc-rs when there are both.
 fn provider() -> Result<CryptoProvider, String> {
@@ -55,10 +56,17 @@ pub(crate) async fn connect<S: Stream>(
     stream: S,
     host: &str,
     options: &TlsOptions,
-) -> Result<TlsStream<S>, String> {
+) -> Result<TlsStream<S>, ErrorKind> {
     let name = options.server_name.as_deref().unwrap_or(host);
-    let name = ServerName::try_from(name.to_owned())
-        .map_err(|_| "the host is not a name or address that a certificate can carry".to_owned())?;
-    let connector = TlsConnector::from(Arc::new(config(options)?));
-    connector.connect(name, stream).await.map_err(|error| error.to_string())
+    let name = ServerName::try_from(name.to_owned()).map_err(|_| {
+        let text = "the host is not a name or address that a certificate can carry";
+        ErrorKind::Tls(text.to_owned())
+    })?;
+    let connector = TlsConnector::from(Arc::new(config(options).map_err(ErrorKind::Tls)?));
+    connector.connect(name, stream).await.map_err(|error| {
+        // A peer that hangs up meanwhile has said nothing about trust.
+        let refused = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+        let kind = if refused { ErrorKind::Tls } else { ErrorKind::Transport };
+        kind(error.to_string())
+    })
 }
