@@ -1,7 +1,11 @@
 //! Connections in memory under a clock that only moves when everybody waits.
 #![cfg(test)]
 
+mod broker;
 mod close;
+mod flood;
+mod links;
 mod peer;
+mod polled;
 mod receives;
 mod sends;
