@@ -205,6 +205,9 @@ impl Error {
                 entity,
                 reason.to_string(),
             ),
+            CloseReason::Violation(_) => {
+                Self::of_verdict(condition::local::BAD_FRAME, operation, entity, reason.to_string())
+            }
             CloseReason::Sasl(_) => {
                 Self::new(ErrorKind::Unauthorized, operation, entity, reason.to_string())
             }

@@ -13,7 +13,8 @@ use crate::producer::SendLink;
 
 /// What a delivery ended with, as a result of its sender.
 ///
-/// Only `accepted` is success: a released or modified delivery was let go of without being stored.
+/// Only `accepted` is success: a released or modified delivery was let go of without being stored,
+/// and what is no outcome at all tells nothing (AMQP 1.0, part 3.4).
 fn result(outcome: Result<DeliveryState, net::SendFailure>, entity: &str) -> Result<(), Error> {
     let operation = Operation::Send;
     match outcome {
@@ -24,9 +25,12 @@ fn result(outcome: Result<DeliveryState, net::SendFailure>, entity: &str) -> Res
         Ok(state) => {
             let verdict = match state {
                 DeliveryState::Rejected(_) => condition::local::REJECTED,
-                _ => condition::local::RELEASED,
+                DeliveryState::Released | DeliveryState::Modified { .. } => {
+                    condition::local::RELEASED
+                }
+                _ => condition::local::BAD_FRAME,
             };
-            let detail = format!("the service answered {state:?}; nothing was stored");
+            let detail = format!("the service answered {state:?}");
             Err(Error::of_verdict(verdict, operation, entity, detail))
         }
         Err(failure) => Err(Error::of_send(&failure, entity)),

@@ -4,11 +4,14 @@
 
 mod authorization;
 mod batch;
+mod closing;
 mod content;
 mod environment;
 mod information;
 mod input;
 mod listener;
+mod loss;
+mod outcome;
 mod position;
 mod receive;
 mod send;

@@ -51,9 +51,17 @@ struct Log {
 struct Shared {
     reply: Reply,
     credit: u32,
-    /// Status codes of the answers to put-token, the last one for good.
+    /// Status codes of the answers to put-token, the last one for good; none: no answers.
     statuses: Vec<i32>,
+    /// Whether links other than those for tokens are answered.
+    attaches: bool,
     log: Mutex<Log>,
+}
+
+impl Shared {
+    fn new(reply: Reply, credit: u32, statuses: Vec<i32>) -> Self {
+        Self { reply, credit, statuses, attaches: true, log: Mutex::default() }
+    }
 }
 
 /// The peer; every connection to it is served alike.
@@ -73,13 +81,20 @@ impl Peer {
         Self::new(Reply::Ignore, credit, vec![202])
     }
 
-    /// Answers put-token requests with these status codes in turn, the last one for good.
+    /// Answers put-token requests with these status codes in turn, the last one for good; without
+    /// any it does not answer.
     pub(crate) fn answering_tokens(statuses: &[i32]) -> Self {
         Self::new(Reply::Outcome(DeliveryState::Accepted), 100, statuses.to_vec())
     }
 
+    /// Takes tokens and leaves every other link without an answer.
+    pub(crate) fn attaching_nothing() -> Self {
+        let shared = Shared { attaches: false, ..Shared::new(Reply::Ignore, 1, vec![202]) };
+        Self { shared: Arc::new(shared) }
+    }
+
     fn new(reply: Reply, credit: u32, statuses: Vec<i32>) -> Self {
-        Self { shared: Arc::new(Shared { reply, credit, statuses, log: Mutex::default() }) }
+        Self { shared: Arc::new(Shared::new(reply, credit, statuses)) }
     }
 
     /// Gives these messages, as they are, to whoever receives.
@@ -124,7 +139,7 @@ impl Peer {
             return;
         };
         let mut requests = None;
-        let (mut unread, mut consumers) = (Vec::new(), Vec::new());
+        let (mut unread, mut consumers, mut unanswered) = (Vec::new(), Vec::new(), Vec::new());
         while let Ok(link) = incoming.next().await {
             match (link.role(), address(&link)) {
                 (Role::Receiver, address) if address == CBS => {
@@ -136,6 +151,7 @@ impl Peer {
                         tokio::spawn(self.clone().answer(requests, answers));
                     }
                 }
+                _ if !self.shared.attaches => unanswered.push(link),
                 (Role::Receiver, _) => {
                     let prefetch = self.shared.credit;
                     let options = ReceiverOptions {
@@ -181,7 +197,8 @@ impl Peer {
                     at: tokio::time::Instant::now(),
                 });
                 let statuses = &self.shared.statuses;
-                statuses[(log.puts.len() - 1).min(statuses.len() - 1)]
+                let Some(last) = statuses.last() else { continue };
+                *statuses.get(log.puts.len() - 1).unwrap_or(last)
             };
             let mut properties = Map::new();
             properties.insert("status-code", Value::Int(status));
