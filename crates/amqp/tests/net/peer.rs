@@ -191,26 +191,6 @@ impl Peer {
         };
         self.write(channel, Performative::Disposition(disposition)).await;
     }
-
-    /// Answers the client's detach, end and close until the stream ends.
-    pub(crate) async fn wind_up(&mut self) {
-        while let Some((channel, performative, _)) = self.maybe_next().await {
-            match performative {
-                Performative::Detach(detach) => self.detach(channel, detach.handle).await,
-                Performative::End(_) | Performative::Close(_) => {
-                    self.write(channel, without_error(performative)).await;
-                }
-                _ => {}
-            }
-        }
-    }
-}
-
-fn without_error(performative: Performative) -> Performative {
-    match performative {
-        Performative::End(_) => Performative::End(Default::default()),
-        _ => Performative::Close(Default::default()),
-    }
 }
 
 /// A whole delivery on handle 0.
