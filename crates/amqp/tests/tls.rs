@@ -1,5 +1,6 @@
 //! TLS from the first byte: whom we trust, which name the certificate has to carry, who we are.
-#![cfg(all(test, feature = "tls-aws-lc-rs"))]
+#![cfg(test)]
+#![cfg(feature = "tls-aws-lc-rs")]
 
 use std::io;
 use std::sync::Arc;
