@@ -7,10 +7,13 @@ use eventhubs_amqp::codec::DeliveryState;
 use eventhubs_amqp::codec::performative::{
     Disposition, Performative, ReceiverSettleMode, Role, SenderSettleMode,
 };
-use eventhubs_amqp::net::{LinkClosed, Receiver, ReceiverOptions};
+use eventhubs_amqp::engine::{Options, SessionOptions};
+use eventhubs_amqp::net::{ConnectionOptions, LinkClosed, Receiver, ReceiverOptions};
 use tokio::time::Instant;
 
-use crate::peer::{Peer, assert_usable, connected, receiver, settle_down, transfer};
+use crate::peer::{
+    Peer, assert_usable, connected, connected_with, receiver, settle_down, transfer,
+};
 
 /// What the peer knows of one receiver.
 struct Granted {
@@ -129,6 +132,38 @@ async fn credit_follows_bytes_and_never_dries_up() {
     granted.listen(&mut peer).await;
     let left = granted.until - granted.sent;
     assert!(left <= 2, "{left} more of 9000 bytes are allowed beside two");
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_deliveries_return_their_credit() {
+    let mut client = ConnectionOptions::with_engine(Options::dialler("client"));
+    client.engine.limits.session_bytes_soft = 60_000;
+    let (connection, mut peer) = connected_with(client, 1 << 20).await;
+    let session = SessionOptions { incoming_window: 10, ..SessionOptions::default() };
+    let options =
+        ReceiverOptions { prefetch_bytes: 100_000, session, ..ReceiverOptions::from("queue") };
+    let (mut receiver, channel) = receiver(&connection, &mut peer, options).await;
+    Granted::new(channel).listen(&mut peer).await;
+    // The window is used up by bytes long before a step of the prefetch is consumed.
+    for round in 0..5 {
+        for id in 0..10 {
+            peer.deliver(channel, round * 10 + id, true, &[0; 10_000]).await;
+        }
+        for _ in 0..10 {
+            receiver.recv().await.unwrap();
+        }
+        let flow = tokio::time::timeout(Duration::from_secs(1), async {
+            loop {
+                if let (_, Performative::Flow(flow), _) = peer.next().await
+                    && flow.next_incoming_id == Some((round + 1) * 10)
+                    && flow.incoming_window == 10
+                {
+                    return;
+                }
+            }
+        });
+        assert!(flow.await.is_ok(), "the window stays shut in round {round}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
