@@ -6,6 +6,8 @@ mod authorization;
 mod batch;
 mod closing;
 mod content;
+mod deadlines;
+mod defaults;
 mod environment;
 mod information;
 mod input;

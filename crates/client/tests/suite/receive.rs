@@ -80,6 +80,30 @@ async fn a_small_budget_of_bytes_lets_large_events_through() {
 }
 
 #[tokio::test]
+async fn large_and_small_events_in_turn_never_wait_for_each_other() {
+    let fixture = Fixture::memory().await;
+    let producer = fixture.hub.producer(PartitionId::from(0));
+    let mut options = ReceiveOptions::default().with_prefetch(8);
+    options.prefetch_bytes = 1_000_000;
+    let mut stream = fixture.stream_with(0, options).await;
+    for size in [900_000, 1].repeat(20) {
+        within(producer.send(vec![1; size])).await.expect("accepted");
+        assert_eq!(take(&mut stream, 1).await[0].body().len(), size);
+    }
+}
+
+#[tokio::test]
+async fn events_of_the_largest_size_flow_by_default() {
+    let fixture = Fixture::memory().await;
+    let producer = fixture.hub.producer(PartitionId::from(0));
+    let mut stream = fixture.stream(0).await;
+    for _ in 0..100 {
+        within(producer.send(vec![1; 1_000_000])).await.expect("accepted");
+        assert_eq!(take(&mut stream, 1).await[0].body().len(), 1_000_000);
+    }
+}
+
+#[tokio::test]
 async fn a_dropped_stream_leaves_the_hub_usable() {
     let fixture = Fixture::memory().await;
     fill(&fixture, 0, 2000).await;
