@@ -16,5 +16,9 @@ mod loss;
 mod outcome;
 mod position;
 mod receive;
+#[cfg(feature = "tls-aws-lc-rs")]
+mod renewal;
 mod send;
 mod support;
+#[cfg(feature = "tls-aws-lc-rs")]
+mod tls;

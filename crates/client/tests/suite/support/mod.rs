@@ -1,6 +1,8 @@
 //! What many tests begin with: an emulator, a hub on it, and events read back.
 
 pub(crate) mod peer;
+#[cfg(feature = "tls-aws-lc-rs")]
+pub(crate) mod tls;
 pub(crate) mod wire;
 
 use std::future::Future;

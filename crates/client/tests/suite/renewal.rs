@@ -1,0 +1,170 @@
+//! Tokens are renewed before they end, and the connection lives on. On the paused clock.
+
+use std::error::Error as _;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use eventhubs_client::{
+    ErrorKind, EventStream, Hub, HubOptions, Operation, ReceiveOptions, SasKey, SasTokenProvider,
+    Token, TokenKind, TokenProvider,
+};
+use tokio::time::Instant;
+
+use crate::support::peer::{Peer, Reply};
+use crate::support::tls::{Guarded, HOST};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Gives `token 0`, `token 1` and so on, each for a lifetime; fails where it is told to.
+#[derive(Debug)]
+struct Numbered {
+    lifetime: SasTokenProvider,
+    asked: AtomicU32,
+    fails: fn(u32) -> bool,
+    renewable: bool,
+}
+
+impl Numbered {
+    fn new(lifetime: Duration) -> Self {
+        let key = SasKey::new("name", "key").expect("it is valid");
+        let lifetime = SasTokenProvider::new(key).with_lifetime(lifetime);
+        Self { lifetime, asked: AtomicU32::new(0), fails: |_| false, renewable: true }
+    }
+}
+
+#[async_trait]
+impl TokenProvider for Numbered {
+    async fn token(&self, audience: &str) -> Result<Token, eventhubs_auth::Error> {
+        assert_eq!(audience, "amqps://ns.example/hub");
+        let number = self.asked.fetch_add(1, Ordering::Relaxed);
+        if (self.fails)(number) {
+            return Err(eventhubs_auth::Error::provider(io::Error::other("the vault is shut")));
+        }
+        let expires = self.lifetime.token(audience).await?.expires();
+        let token = Token::new(format!("token {number}").into(), TokenKind::Jwt, expires);
+        Ok(if self.renewable { token } else { token.not_renewable() })
+    }
+}
+
+/// A hub on a peer behind TLS, with a stream that keeps it in use.
+async fn connected(peer: &Peer, provider: Numbered) -> (Hub, Guarded, EventStream) {
+    let guarded = Guarded::new(peer);
+    let hub = Hub::new(HOST, "hub", Arc::new(provider), guarded.options()).expect("it is valid");
+    let stream = hub.events(0, ReceiveOptions::default()).await.expect("attached");
+    (hub, guarded, stream)
+}
+
+/// Lets time pass in which nothing may happen to the stream.
+async fn quiet(stream: &mut EventStream, time: Duration) {
+    let item = tokio::time::timeout(time, stream.next()).await;
+    assert!(item.is_err(), "the stream has ended: {item:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_token_is_put_before_the_old_one_ends() {
+    let peer = Peer::replying(Reply::Silence);
+    let lifetime = 10 * MINUTE;
+    let (hub, guarded, mut stream) = connected(&peer, Numbered::new(lifetime)).await;
+    quiet(&mut stream, 120 * MINUTE).await;
+    let puts = peer.puts();
+    assert!(puts.len() >= 12, "{} in two hours", puts.len());
+    assert!(puts.len() <= 60, "{} in two hours", puts.len());
+    for (number, put) in puts.iter().enumerate() {
+        assert_eq!(put.token, format!("token {number}"), "each is a new one");
+        assert_eq!(put.audience, "amqps://ns.example/hub");
+        assert_eq!(put.kind, "jwt");
+    }
+    for pair in puts.windows(2) {
+        let between = pair[1].at - pair[0].at;
+        assert!(between < lifetime - 5 * MINUTE, "{between:?} is late");
+        assert!(between > MINUTE, "{between:?} is a storm");
+    }
+    assert_eq!(guarded.wire.dials(), 1, "on the same connection");
+    hub.close().await;
+    let before = peer.puts().len();
+    tokio::time::timeout(60 * MINUTE, std::future::pending::<()>()).await.expect_err("no end");
+    assert_eq!(peer.puts().len(), before, "none after the close");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_signs_anew_after_half_an_hour() {
+    let peer = Peer::replying(Reply::Silence);
+    let (hub, wire) = peer.hub(HubOptions::default());
+    let mut stream = hub.events(0, ReceiveOptions::default()).await.expect("attached");
+    quiet(&mut stream, 5 * 60 * MINUTE).await;
+    let puts = peer.puts();
+    assert!((10..=11).contains(&puts.len()), "{} in five hours", puts.len());
+    for pair in puts.windows(2) {
+        let between = pair[1].at - pair[0].at;
+        assert!((28 * MINUTE..=30 * MINUTE + MINUTE / 60).contains(&between), "{between:?}");
+    }
+    assert_eq!(wire.dials(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_renewal_is_tried_again() {
+    let peer = Peer::answering_tokens(&[202, 401, 503, 202]);
+    let (hub, guarded, mut stream) = connected(&peer, Numbered::new(60 * MINUTE)).await;
+    quiet(&mut stream, 50 * MINUTE).await;
+    let puts = peer.puts();
+    assert_eq!(puts.len(), 4, "the first, two that were refused, one that was not");
+    for pair in puts[1..].windows(2) {
+        assert!(pair[1].at - pair[0].at <= MINUTE, "soon");
+    }
+    assert_ne!(puts[1].token, puts[2].token, "a refused token is not shown twice");
+    hub.send("still connected").await.expect("accepted");
+    assert_eq!(guarded.wire.dials(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_in_trouble_does_not_end_the_connection() {
+    let peer = Peer::answering_tokens(&[202]);
+    let provider = Numbered { fails: |n| (1..4).contains(&n), ..Numbered::new(60 * MINUTE) };
+    let (hub, guarded, mut stream) = connected(&peer, provider).await;
+    quiet(&mut stream, 50 * MINUTE).await;
+    let puts = peer.puts();
+    let last = puts.last().expect("at least the first");
+    assert_eq!(last.token, "token 4", "it came back");
+    assert!(last.at - puts[0].at < 35 * MINUTE, "in time");
+    hub.send("still connected").await.expect("accepted");
+    assert_eq!(guarded.wire.dials(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_without_another_is_put_once() {
+    let peer = Peer::replying(Reply::Silence);
+    let provider = Numbered { renewable: false, ..Numbered::new(30 * MINUTE) };
+    let (_hub, _guarded, mut stream) = connected(&peer, provider).await;
+    quiet(&mut stream, 29 * MINUTE).await;
+    assert_eq!(peer.puts().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_without_a_token_is_unauthorized() {
+    let peer = Peer::answering_tokens(&[202]);
+    let guarded = Guarded::new(&peer);
+    let provider = Arc::new(Numbered { fails: |n| n < 1, ..Numbered::new(60 * MINUTE) });
+    let hub = Hub::new(HOST, "hub", provider, guarded.options()).expect("it is valid");
+    let error = hub.send("x").await.expect_err("no token");
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::Unauthorized, Operation::Authorize));
+    assert!(error.is_retryable() && !error.may_have_been_sent());
+    let mut causes = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        causes.push(cause.to_string());
+        next = cause.source();
+    }
+    assert!(causes.iter().any(|cause| cause.contains("the vault is shut")), "{causes:?}");
+    assert!(peer.puts().is_empty());
+
+    // The failure is kept for a moment, so that a provider in trouble is not stormed.
+    let start = Instant::now();
+    while hub.send("x").await.is_err() {
+        assert!(start.elapsed() < MINUTE, "it comes back");
+        let _ = tokio::time::timeout(MINUTE / 60, std::future::pending::<()>()).await;
+    }
+    assert_eq!(peer.puts().len(), 1);
+}

@@ -1,0 +1,55 @@
+//! The listening end of TLS, with a certificate of its own.
+
+use std::sync::Arc;
+
+use eventhubs_client::{HubOptions, Stream, TlsOptions};
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::TlsAcceptor;
+
+use super::peer::Peer;
+use super::wire::Wire;
+
+/// The host that the certificate is for.
+pub(crate) const HOST: &str = "ns.example";
+
+/// A peer behind TLS.
+pub(crate) struct Guarded {
+    pub(crate) wire: Arc<Wire>,
+    certificate: Vec<u8>,
+}
+
+impl Guarded {
+    pub(crate) fn new(peer: &Peer) -> Self {
+        let rcgen::CertifiedKey { cert, signing_key } =
+            rcgen::generate_simple_self_signed([HOST.to_owned()]).expect("a name");
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider has them")
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)
+            .expect("they go together");
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let peer = peer.clone();
+        let wire = Wire::new(move || {
+            let (near, far) = tokio::io::duplex(64 * 1024);
+            let (acceptor, peer) = (acceptor.clone(), peer.clone());
+            tokio::spawn(async move {
+                if let Ok(stream) = acceptor.accept(far).await {
+                    peer.serve(stream).await;
+                }
+            });
+            Ok(Box::new(near) as Box<dyn Stream>)
+        });
+        Self { wire, certificate: cert.der().to_vec() }
+    }
+
+    /// Options that reach it and trust it.
+    pub(crate) fn options(&self) -> HubOptions {
+        let roots_der = vec![self.certificate.clone()];
+        let tls = TlsOptions { roots_der, ..TlsOptions::default() };
+        HubOptions::default().with_connector(self.wire.clone()).with_tls(tls)
+    }
+}
