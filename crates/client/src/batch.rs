@@ -6,6 +6,32 @@ use eventhubs_protocol::{Batch, Envelope, EventData, PartitionId, PartitionKey, 
 /// as large as its link takes; sizes are known by arithmetic, nothing is encoded to be measured.
 ///
 /// The service stores all of a batch or nothing of it.
+///
+/// ```no_run
+/// # async fn example(
+/// #     hub: eventhubs_client::Hub,
+/// #     lines: Vec<String>,
+/// # ) -> Result<(), Box<dyn std::error::Error>> {
+/// use eventhubs_client::{PartitionId, TryAddError};
+///
+/// let producer = hub.producer(PartitionId::from(0));
+/// let mut batch = producer.create_batch().await?;
+/// for line in lines {
+///     match batch.try_add(line) {
+///         Ok(()) => {}
+///         // There is no room left: this batch goes, and the event begins the next one.
+///         Err(TryAddError::Full(event)) => {
+///             let full = std::mem::replace(&mut batch, producer.create_batch().await?);
+///             producer.send_batch(full).await?;
+///             batch.try_add(event)?;
+///         }
+///         Err(error) => return Err(error.into()),
+///     }
+/// }
+/// producer.send_batch(batch).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct EventBatch {
     envelope: Envelope,

@@ -92,6 +92,16 @@ pub enum ErrorKind {
 }
 
 /// What went wrong: a kind, what was being done, to which entity, and the cause.
+///
+/// ```
+/// use eventhubs_client::{ErrorKind, Hub, Operation};
+///
+/// let text = "Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=send;SharedAccessKey=k";
+/// let error = Hub::from_connection_string(text).expect_err("it names no hub");
+/// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+/// assert_eq!(error.operation(), Operation::Configure);
+/// assert!(!error.is_retryable());
+/// ```
 #[derive(Clone)]
 pub struct Error {
     inner: Arc<Inner>,

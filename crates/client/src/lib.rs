@@ -55,11 +55,11 @@ pub use self::options::{HubOptions, ReceiveOptions};
 pub use self::producer::{Destination, Producer};
 pub use self::sending::Sending;
 pub use self::stream::EventStream;
-pub use eventhubs_amqp::codec::{Map, Symbol, Value, message};
+pub use eventhubs_amqp::codec::{DecodeError, Map, Symbol, Value, message};
 pub use eventhubs_amqp::net::{Connecting, Connector, Stream, TlsOptions};
 pub use eventhubs_auth::{
-    ConnectionString, SasKey, SasSignature, SasTokenProvider, Secret, Token, TokenKind,
-    TokenProvider,
+    ConnectionString, Error as TokenError, SasKey, SasSignature, SasTokenProvider, Secret, Token,
+    TokenKind, TokenProvider,
 };
 pub use eventhubs_protocol::{
     ConsumerGroup, EventData, EventError, HubName, HubProperties, InvalidValue, IotHub,

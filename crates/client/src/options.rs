@@ -7,6 +7,17 @@ use eventhubs_amqp::net::{Connector, TlsOptions};
 use eventhubs_protocol::{ConsumerGroup, OwnerLevel, StartPosition};
 
 /// Options of a [`Hub`](crate::Hub).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use eventhubs_client::HubOptions;
+///
+/// let options = HubOptions::default()
+///     .with_identifier("meter-7")
+///     .with_send_timeout(Duration::from_secs(10));
+/// assert_eq!(options.pending_sends_max, 4096);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HubOptions {
@@ -87,6 +98,18 @@ impl HubOptions {
 }
 
 /// Options of receiving from one partition.
+///
+/// ```
+/// use eventhubs_client::{ConsumerGroup, OwnerLevel, ReceiveOptions, SequenceNumber, StartPosition};
+///
+/// let last_seen = SequenceNumber::from(41);
+/// let options = ReceiveOptions::default()
+///     .with_consumer_group(ConsumerGroup::new("billing")?)
+///     .with_start(StartPosition::sequence_number(last_seen)?)
+///     .with_owner_level(OwnerLevel::new(1)?);
+/// assert_eq!(options.prefetch, 300);
+/// # Ok::<(), eventhubs_client::InvalidValue>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ReceiveOptions {

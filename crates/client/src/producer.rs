@@ -14,6 +14,16 @@ use crate::hub::Shared;
 use crate::sending::{Sending, check_size, mismatch};
 
 /// Where events go.
+///
+/// ```
+/// use eventhubs_client::{Destination, PartitionId, PartitionKey};
+///
+/// assert_eq!(Destination::from(PartitionId::from(3)), Destination::Partition(3.into()));
+/// let key = PartitionKey::new("device-7")?;
+/// assert_eq!(Destination::from(key.clone()), Destination::Key(key));
+/// assert_eq!(Destination::default(), Destination::Any);
+/// # Ok::<(), eventhubs_client::InvalidValue>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Destination {
     /// Wherever the service likes: it spreads events over the partitions, and keeps those with the
@@ -78,6 +88,26 @@ impl SendLinks {
 
 /// Sends to one [`Destination`]. Clones share the link, and so do all producers of a hub with the
 /// same partition.
+///
+/// ```no_run
+/// # async fn example(hub: eventhubs_client::Hub) -> Result<(), Box<dyn std::error::Error>> {
+/// use eventhubs_client::PartitionKey;
+///
+/// let producer = hub.producer(PartitionKey::new("device-7")?);
+/// producer.send("one, and its outcome").await?;
+///
+/// // Many at once, in this order, and then their outcomes.
+/// let mut pending = Vec::new();
+/// for reading in 0..100 {
+///     producer.ready().await?;
+///     pending.push(producer.enqueue(format!("{reading}")));
+/// }
+/// for sending in pending {
+///     sending.await?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Producer {
     hub: Arc<Shared>,

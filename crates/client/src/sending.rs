@@ -54,6 +54,17 @@ enum Step {
 ///
 /// It is `Ok` only when the service has accepted the event.
 ///
+/// ```no_run
+/// # async fn example(hub: eventhubs_client::Hub) {
+/// let sending = hub.enqueue("an event");
+/// match sending.await {
+///     Ok(()) => println!("stored"),
+///     Err(error) if error.may_have_been_sent() => println!("nobody knows: {error}"),
+///     Err(error) => println!("not stored: {error}"),
+/// }
+/// # }
+/// ```
+///
 /// # Cancel safety
 ///
 /// Dropping it does not undo the send: an event that has not been written is withdrawn, one that

@@ -18,6 +18,22 @@ use crate::hub::Shared;
 ///
 /// Taking an event returns its credit to the service: whoever stops taking is sent no more than the
 /// prefetch. Dropping the stream detaches the receiver.
+///
+/// ```no_run
+/// # async fn example(hub: eventhubs_client::Hub) -> Result<(), eventhubs_client::Error> {
+/// use eventhubs_client::{ErrorKind, PartitionId, ReceiveOptions};
+///
+/// let mut events = hub.events(PartitionId::from(0), ReceiveOptions::default()).await?;
+/// while let Some(event) = events.next().await {
+///     match event {
+///         Ok(event) => println!("{}: {} bytes", event.sequence_number(), event.body().len()),
+///         Err(error) if error.kind() == ErrorKind::Undecodable => eprintln!("passed over: {error}"),
+///         Err(error) => return Err(error),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct EventStream {
     receiver: Receiver,

@@ -18,7 +18,7 @@ const TEXT: &str = "Endpoint=sb://localhost;SharedAccessKeyName=name;SharedAcces
     UseDevelopmentEmulator=true;EntityPath=hub";
 
 fn hub_on(wire: &Arc<Wire>) -> Hub {
-    let options = HubOptions::default().with_connector(wire.clone());
+    let options = HubOptions::default().with_connector(wire.connector());
     Hub::from_connection_string_with(TEXT, None, options).expect("it is valid")
 }
 
@@ -154,7 +154,7 @@ async fn a_transport_that_fails_is_disconnected_and_tried_again() {
             Err(_) => Ok(Box::new(emulator.connect_memory()) as Box<dyn Stream>),
         }
     });
-    let options = HubOptions::default().with_connector(wire.clone());
+    let options = HubOptions::default().with_connector(wire.connector());
     let text = fixture.emulator.connection_string_for(HUB);
     let hub = Hub::from_connection_string_with(&text, None, options).expect("it is valid");
     for _ in 0..2 {

@@ -94,12 +94,12 @@ async fn sequence_numbers_leave_the_named_event_out_or_not() {
 async fn after_the_last_event_is_what_comes_next() {
     let fixture = Fixture::memory().await;
     let last = five_events(&fixture).await.pop().expect("five");
-    for start in [sequence(4), StartPosition::offset(last.to_offset())] {
-        let mut stream = from(&fixture, start).await;
-        fixture.send(0, &["next"]).await;
-        assert_eq!(take(&mut stream, 1).await[0].sequence_number().as_i64(), 5);
-        stream.close().await;
-        break;
+    let after_number = sequence(last.sequence_number().as_i64());
+    let after_offset = StartPosition::offset(last.to_offset());
+    let mut streams = [from(&fixture, after_number).await, from(&fixture, after_offset).await];
+    fixture.send(0, &["next"]).await;
+    for stream in &mut streams {
+        assert_eq!(take(stream, 1).await[0].sequence_number().as_i64(), 5);
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use eventhubs_client::{
     ErrorKind, EventStream, Hub, HubOptions, Operation, ReceiveOptions, SasKey, SasTokenProvider,
-    Token, TokenKind, TokenProvider,
+    Token, TokenError, TokenKind, TokenProvider,
 };
 use tokio::time::Instant;
 
@@ -37,11 +37,11 @@ impl Numbered {
 
 #[async_trait]
 impl TokenProvider for Numbered {
-    async fn token(&self, audience: &str) -> Result<Token, eventhubs_auth::Error> {
+    async fn token(&self, audience: &str) -> Result<Token, TokenError> {
         assert_eq!(audience, "amqps://ns.example/hub");
         let number = self.asked.fetch_add(1, Ordering::Relaxed);
         if (self.fails)(number) {
-            return Err(eventhubs_auth::Error::provider(io::Error::other("the vault is shut")));
+            return Err(TokenError::provider(io::Error::other("the vault is shut")));
         }
         let expires = self.lifetime.token(audience).await?.expires();
         let token = Token::new(format!("token {number}").into(), TokenKind::Jwt, expires);

@@ -48,7 +48,7 @@ async fn a_peer_that_is_not_trusted_gets_no_token() {
     let other = Guarded::new(&peer);
     let strangers = [
         guarded.options().with_tls(TlsOptions::default()),
-        other.options().with_connector(guarded.wire.clone()),
+        other.options().with_connector(guarded.wire.connector()),
         {
             let mut options = guarded.options();
             options.tls.roots_der = vec![b"no certificate".to_vec()];
@@ -70,7 +70,7 @@ async fn a_peer_that_is_not_trusted_gets_no_token() {
 #[tokio::test]
 async fn a_peer_without_tls_is_never_spoken_to_in_the_clear() {
     let fixture = Fixture::memory().await;
-    let options = HubOptions::default().with_connector(fixture.wire.clone());
+    let options = HubOptions::default().with_connector(fixture.wire.connector());
     let error = within(hub("localhost", options).send("x")).await.expect_err("no TLS there");
     assert_eq!(error.operation(), Operation::Connect);
     assert!(!error.may_have_been_sent());

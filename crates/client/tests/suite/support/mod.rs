@@ -71,7 +71,7 @@ impl Fixture {
         let wire = Wire::new(move || Ok(Box::new(dialled.connect_memory()) as Box<dyn Stream>));
         let options = match transport {
             Transport::Tcp => options,
-            Transport::Memory => options.with_connector(wire.clone()),
+            Transport::Memory => options.with_connector(wire.connector()),
         };
         let text = emulator.connection_string_for(HUB);
         let hub = Hub::from_connection_string_with(&text, None, options).expect("it is valid");
@@ -80,7 +80,7 @@ impl Fixture {
 
     /// Another hub on the same emulator, in memory, from the connection string `text`.
     pub(crate) fn hub_from(&self, text: &str) -> Hub {
-        let options = HubOptions::default().with_connector(self.wire.clone());
+        let options = HubOptions::default().with_connector(self.wire.connector());
         Hub::from_connection_string_with(text, None, options).expect("it is valid")
     }
 

@@ -118,7 +118,7 @@ impl Peer {
         let wire = self.wire();
         let text = "Endpoint=sb://localhost;SharedAccessKeyName=name;SharedAccessKey=key;\
             UseDevelopmentEmulator=true;EntityPath=hub";
-        let options = options.with_connector(wire.clone());
+        let options = options.with_connector(wire.connector());
         (Hub::from_connection_string_with(text, None, options).expect("it is valid"), wire)
     }
 

@@ -50,6 +50,6 @@ impl Guarded {
     pub(crate) fn options(&self) -> HubOptions {
         let roots_der = vec![self.certificate.clone()];
         let tls = TlsOptions { roots_der, ..TlsOptions::default() };
-        HubOptions::default().with_connector(self.wire.clone()).with_tls(tls)
+        HubOptions::default().with_connector(self.wire.connector()).with_tls(tls)
     }
 }

@@ -29,6 +29,11 @@ impl Wire {
         Arc::new(Self { dial: Box::new(dial), taps: Mutex::default() })
     }
 
+    /// Itself, for the options of a hub.
+    pub(crate) fn connector(self: &Arc<Self>) -> Arc<dyn Connector> {
+        Arc::<Self>::clone(self)
+    }
+
     /// How many streams were asked for.
     pub(crate) fn dials(&self) -> usize {
         self.taps().len()
