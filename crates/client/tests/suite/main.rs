@@ -15,6 +15,7 @@ mod listener;
 mod loss;
 mod outcome;
 mod position;
+mod property;
 mod receive;
 #[cfg(feature = "tls-aws-lc-rs")]
 mod renewal;
