@@ -1,13 +1,17 @@
 //! Who may do what: keys, rights, signatures, and hubs that do not exist.
 
 use std::error::Error as _;
+use std::time::Duration;
 
 use eventhubs_client::{
-    Error, ErrorKind, Hub, Operation, PartitionId, ReceiveOptions, SasKey, Timestamp,
+    Error, ErrorKind, Hub, HubOptions, Operation, PartitionId, ReceiveOptions, SasKey, Timestamp,
 };
 use eventhubs_emulator::{Config, DEFAULT_KEY, DEFAULT_KEY_NAME, Rights, SasKey as EmulatorKey};
 
+use crate::support::peer::{Peer, Reply};
 use crate::support::{BOTH, CANARY, Fixture, HUB, Transport, take, texts, within};
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// The error of each thing that can be done with a hub.
 async fn errors(hub: &Hub) -> Vec<Error> {
@@ -138,4 +142,20 @@ async fn a_signature_serves_until_it_ends() {
         assert!(error.to_string().contains("2017-07-14"), "it says when it ended: {error}");
         assert!(!shown(&error).contains("sig="), "{error}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_signs_anew_after_half_an_hour() {
+    let peer = Peer::replying(Reply::Silence);
+    let (hub, wire) = peer.hub(HubOptions::default());
+    let mut stream = hub.events(0, ReceiveOptions::default()).await.expect("attached");
+    let quiet = tokio::time::timeout(5 * 60 * MINUTE, stream.next()).await;
+    assert!(quiet.is_err(), "the stream has ended: {quiet:?}");
+    let puts = peer.puts();
+    assert!((10..=11).contains(&puts.len()), "{} in five hours", puts.len());
+    for pair in puts.windows(2) {
+        let between = pair[1].at - pair[0].at;
+        assert!((28 * MINUTE..=30 * MINUTE + MINUTE / 60).contains(&between), "{between:?}");
+    }
+    assert_eq!(wire.dials(), 1);
 }

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use eventhubs_client::message::MessageId;
-use eventhubs_client::{EventData, PartitionId, ReceiveOptions, ReceivedEvent, Symbol, Value};
+use eventhubs_client::{
+    EventBatch, EventData, PartitionId, Producer, ReceiveOptions, ReceivedEvent, Symbol, Value,
+};
 use eventhubs_emulator::{Config, Limits};
 use futures_util::future::try_join_all;
 use proptest::collection::{btree_map, vec};
@@ -86,6 +88,10 @@ fn plan() -> impl Strategy<Value = Plan> {
     })
 }
 
+async fn empty(producer: &Producer) -> EventBatch {
+    within(producer.create_batch()).await.expect("attached")
+}
+
 /// Sends the plans in order, all in flight at once, and reads them back.
 async fn round(plans: Vec<Plan>, prefetch: u32) {
     // Small enough that batches fill up, and large enough for each event.
@@ -94,15 +100,15 @@ async fn round(plans: Vec<Plan>, prefetch: u32) {
     let producer = fixture.hub.producer(PartitionId::from(0));
     producer.ready().await.expect("attached");
     let mut pending = Vec::new();
-    let mut batch = producer.create_batch().await.expect("attached");
+    let mut batch = empty(&producer).await;
     for plan in &plans {
         let event = plan.event();
         if plan.alone {
-            let filled = std::mem::replace(&mut batch, producer.create_batch().await.unwrap());
+            let filled = std::mem::replace(&mut batch, empty(&producer).await);
             pending.push(producer.enqueue_batch(filled));
             pending.push(producer.enqueue(event));
         } else if let Err(refused) = batch.try_add(event) {
-            let filled = std::mem::replace(&mut batch, producer.create_batch().await.unwrap());
+            let filled = std::mem::replace(&mut batch, empty(&producer).await);
             pending.push(producer.enqueue_batch(filled));
             batch.try_add(refused.into_event()).expect("an empty batch takes it");
         }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use eventhubs_client::{
-    ErrorKind, EventStream, Hub, HubOptions, Operation, ReceiveOptions, SasKey, SasTokenProvider,
-    Token, TokenError, TokenKind, TokenProvider,
+    ErrorKind, EventStream, Hub, Operation, ReceiveOptions, SasKey, SasTokenProvider, Token,
+    TokenError, TokenKind, TokenProvider,
 };
 use tokio::time::Instant;
 
@@ -87,21 +87,6 @@ async fn a_new_token_is_put_before_the_old_one_ends() {
     let before = peer.puts().len();
     tokio::time::timeout(60 * MINUTE, std::future::pending::<()>()).await.expect_err("no end");
     assert_eq!(peer.puts().len(), before, "none after the close");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_key_signs_anew_after_half_an_hour() {
-    let peer = Peer::replying(Reply::Silence);
-    let (hub, wire) = peer.hub(HubOptions::default());
-    let mut stream = hub.events(0, ReceiveOptions::default()).await.expect("attached");
-    quiet(&mut stream, 5 * 60 * MINUTE).await;
-    let puts = peer.puts();
-    assert!((10..=11).contains(&puts.len()), "{} in five hours", puts.len());
-    for pair in puts.windows(2) {
-        let between = pair[1].at - pair[0].at;
-        assert!((28 * MINUTE..=30 * MINUTE + MINUTE / 60).contains(&between), "{between:?}");
-    }
-    assert_eq!(wire.dials(), 1);
 }
 
 #[tokio::test(start_paused = true)]
