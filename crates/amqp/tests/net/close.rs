@@ -12,7 +12,7 @@ use eventhubs_amqp::net::{
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::peer::{Peer, connected, connected_with, receiver, sender, settle_down};
+use crate::peer::{Peer, connected, connected_with, receiver, sender, settle_down, soon};
 
 fn alive() -> usize {
     Handle::current().metrics().num_alive_tasks()
@@ -31,7 +31,7 @@ async fn a_close_of_a_silent_peer_ends_by_its_deadline_and_leaves_no_task() {
     let pending = sender.send("pending".into(), 0);
     let start = Instant::now();
     let (reason, received, pending) =
-        tokio::join!(connection.close(None), receiver.recv(), pending);
+        soon(async { tokio::join!(connection.close(None), receiver.recv(), pending) }).await;
     assert_eq!(reason, CloseReason::CloseTimeout);
     assert_eq!(start.elapsed(), Duration::from_secs(5));
     let gone = LinkClosed::Connection(CloseReason::CloseTimeout);
@@ -142,7 +142,7 @@ async fn a_peer_that_stops_reading_is_given_up() {
     settle_down().await;
     let start = Instant::now();
     let stuck = sender.send(vec![0; 100_000].into(), 0);
-    let reason = connection.closed().await;
+    let reason = soon(connection.closed()).await;
     assert_eq!(reason, CloseReason::WriteTimeout);
     assert_eq!(start.elapsed(), write_timeout);
     let gone = LinkClosed::Connection(CloseReason::WriteTimeout);
@@ -160,7 +160,7 @@ async fn a_close_that_cannot_be_written_ends_by_its_deadline() {
     let stuck = sender.send(vec![0; 100_000].into(), 0);
     settle_down().await;
     let start = Instant::now();
-    assert_eq!(connection.close(None).await, CloseReason::CloseTimeout);
+    assert_eq!(soon(connection.close(None)).await, CloseReason::CloseTimeout);
     assert_eq!(start.elapsed(), Duration::from_secs(5));
     assert!(stuck.await.unwrap_err().may_have_been_sent());
     settle_down().await;
@@ -172,7 +172,7 @@ async fn a_close_that_cannot_be_written_ends_by_its_deadline() {
 async fn a_peer_that_falls_silent_is_cut_off() {
     let (connection, peer) = connected().await;
     let start = Instant::now();
-    assert_eq!(connection.closed().await, CloseReason::IdleTimeout);
+    assert_eq!(soon(connection.closed()).await, CloseReason::IdleTimeout);
     assert_eq!(start.elapsed(), Duration::from_secs(120), "twice what was advertised");
     drop(peer);
 }

@@ -11,7 +11,7 @@ use eventhubs_amqp::net::{
 };
 use tokio::time::Instant;
 
-use crate::peer::{assert_usable, connected, settle_down};
+use crate::peer::{assert_usable, connected, settle_down, soon};
 
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_attach_is_detached_when_its_answer_comes() {
@@ -43,7 +43,7 @@ async fn a_cancelled_attach_is_detached_when_its_answer_comes() {
 async fn an_attach_without_an_answer_ends_by_its_deadline() {
     let (connection, mut peer) = connected().await;
     let start = Instant::now();
-    let error = connection.sender(SenderOptions::to("queue")).await.unwrap_err();
+    let error = soon(connection.sender(SenderOptions::to("queue"))).await.unwrap_err();
     assert_eq!((error.operation(), error.entity()), (Operation::Attach, "queue"));
     let fifteen = Duration::from_secs(15);
     assert!(matches!(error.kind(), ErrorKind::Timeout(time) if *time == fifteen), "{error}");

@@ -27,6 +27,12 @@ pub(crate) async fn settle_down() {
     }
 }
 
+/// Waits for what has to come by itself: an hour of a paused clock is over when nobody moves.
+pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
+    let hour = std::time::Duration::from_secs(3600);
+    tokio::time::timeout(hour, future).await.expect("this waits for ever")
+}
+
 /// A client and the raw peer it is connected to.
 pub(crate) async fn connected() -> (Connection, Peer) {
     connected_with(ConnectionOptions::with_engine(Options::dialler("client")), 1 << 20).await

@@ -138,6 +138,25 @@ async fn closes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn opens() {
+    let before = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    for (times, pause) in ways() {
+        let connection = poll_and_drop(times, pause, connected(1 << 16)).await;
+        if let Some(connection) = connection {
+            assert_works(&connection).await;
+            connection.close(None).await;
+        }
+        // Whatever was given up winds itself up.
+        tokio::time::advance(std::time::Duration::from_secs(31)).await;
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        let alive = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        assert_eq!(alive, before, "a task is left after {times} polls");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn accepted_links() {
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let client = eventhubs_amqp::net::ConnectionOptions::with_engine(

@@ -12,7 +12,7 @@ use eventhubs_amqp::net::{ConnectionOptions, LinkClosed, Receiver, ReceiverOptio
 use tokio::time::Instant;
 
 use crate::peer::{
-    Peer, assert_usable, connected, connected_with, receiver, settle_down, transfer,
+    Peer, assert_usable, connected, connected_with, receiver, settle_down, soon, transfer,
 };
 
 /// What the peer knows of one receiver.
@@ -184,7 +184,7 @@ async fn aborted_deliveries_give_their_credit_back() {
     }
     granted.listen(&mut peer).await;
     peer.deliver(channel, granted.sent, true, b"at last").await;
-    assert_eq!(receiver.recv().await.unwrap().payload(), b"at last");
+    assert_eq!(soon(receiver.recv()).await.unwrap().payload(), b"at last");
 }
 
 #[tokio::test(start_paused = true)]
@@ -315,7 +315,7 @@ async fn a_detach_ends_by_its_deadline_too() {
     }
     receiver.recv().await.unwrap();
     let start = Instant::now();
-    assert_eq!(receiver.detach().await, LinkClosed::Local);
+    assert_eq!(soon(receiver.detach()).await, LinkClosed::Local);
     assert_eq!(start.elapsed(), Duration::from_secs(2));
     assert_usable(&connection, &mut peer).await.unwrap();
 }

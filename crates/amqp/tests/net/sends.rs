@@ -11,7 +11,7 @@ use eventhubs_amqp::engine::CloseReason;
 use eventhubs_amqp::net::{LinkClosed, SendFailure, Sender, SenderOptions};
 use tokio::time::Instant;
 
-use crate::peer::{assert_usable, connected, sender, settle_down};
+use crate::peer::{assert_usable, connected, sender, settle_down, soon};
 
 const TIMEOUT: Duration = Duration::from_secs(7);
 
@@ -28,7 +28,7 @@ async fn a_pending_send_ends_with_its_connection_at_once() {
     let queued = sender.send("queued".into(), 0);
     peer.until("transfer").await;
     drop(peer);
-    let (sent, queued) = tokio::join!(sent, queued);
+    let (sent, queued) = soon(async { tokio::join!(sent, queued) }).await;
     let gone = LinkClosed::Connection(CloseReason::Eof);
     assert_eq!(sent, Err(SendFailure::Unknown(gone.clone())));
     assert_eq!(queued, Err(SendFailure::NotSent(gone.clone())));
@@ -54,7 +54,7 @@ async fn a_pending_send_ends_with_close_end_and_detach() {
         peer.until("transfer").await;
         let channel = if matches!(ending, Performative::Close(_)) { 0 } else { channel };
         peer.write(channel, ending.clone()).await;
-        let Err(SendFailure::Unknown(closed)) = sent.await else { panic!("{ending:?}") };
+        let Err(SendFailure::Unknown(closed)) = soon(sent).await else { panic!("{ending:?}") };
         assert_eq!(closed.error(), error.as_ref());
         assert_eq!(start.elapsed(), Duration::ZERO);
     }
@@ -67,7 +67,7 @@ async fn a_send_without_an_outcome_ends_at_its_deadline() {
     let start = Instant::now();
     let sent = sender.send("sent".into(), 0);
     let queued = sender.send("no credit".into(), 0);
-    let (sent, queued) = tokio::join!(sent, queued);
+    let (sent, queued) = soon(async { tokio::join!(sent, queued) }).await;
     assert_eq!(sent, Err(SendFailure::UnknownInTime(TIMEOUT)));
     assert_eq!(queued, Err(SendFailure::NotSentInTime(TIMEOUT)));
     assert_eq!(start.elapsed(), TIMEOUT);
@@ -95,7 +95,7 @@ async fn a_send_that_waits_for_the_session_window_was_not_sent() {
     let (sender, ()) = tokio::join!(connection.sender(options()), answer);
     let sender = sender.unwrap();
     let (first, second) = (sender.send("1".into(), 0), sender.send("2".into(), 0));
-    let (first, second) = tokio::join!(first, second);
+    let (first, second) = soon(async { tokio::join!(first, second) }).await;
     assert_eq!(first, Err(SendFailure::UnknownInTime(TIMEOUT)));
     assert_eq!(second, Err(SendFailure::NotSentInTime(TIMEOUT)));
 }
@@ -254,7 +254,7 @@ async fn a_detach_of_a_silent_peer_ends_by_its_deadline() {
     let (connection, mut peer) = connected().await;
     let (sender, _) = sender(&connection, &mut peer, options(), 1).await;
     let start = Instant::now();
-    assert_eq!(sender.detach().await, LinkClosed::Local);
+    assert_eq!(soon(sender.detach()).await, LinkClosed::Local);
     assert_eq!(start.elapsed(), Duration::from_secs(2));
     let unsent = sender.send("late".into(), 0).await;
     assert_eq!(unsent, Err(SendFailure::NotSent(LinkClosed::Local)));
