@@ -167,12 +167,13 @@ async fn a_link_that_nobody_answers_is_given_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_question_that_nobody_answers_is_given_up() {
-    let (hub, _wire) = Peer::replying(Reply::Silence).hub(HubOptions::default());
-    hub.producer(PartitionId::from(0)).ready().await.expect("attached");
+    let peer = Peer::replying(Reply::Silence);
+    let (hub, _wire) = peer.hub(HubOptions::default());
     let asked = join_all((0..150).map(|_| hub.runtime_information()));
     for result in takes(seconds(20), asked).await {
         timed_out(result.map(drop), Operation::RuntimeInformation);
     }
+    assert_eq!(peer.events(), 100, "no more than there is credit for answers");
 }
 
 #[tokio::test(start_paused = true)]

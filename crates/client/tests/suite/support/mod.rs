@@ -128,7 +128,7 @@ impl Fixture {
 
 /// A guard against a test that hangs; what has no deadline of its own is waited for through it.
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
-    const LIMIT: Duration = Duration::from_secs(60);
+    const LIMIT: Duration = Duration::from_secs(30);
     tokio::time::timeout(LIMIT, future).await.expect("it does not hang")
 }
 
