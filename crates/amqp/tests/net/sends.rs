@@ -279,6 +279,8 @@ async fn settled_sends_leave_before_the_detach() {
             ..Default::default()
         };
         peer.write(channel, Performative::Flow(Box::new(flow.clone()))).await;
+        // The client has done everything by now, and its detach waits.
+        settle_down().await;
         for seen in 1..=10 {
             let (_, performative, payload) = peer.next().await;
             assert_eq!((performative.name(), payload), ("transfer", b"x".to_vec()));
