@@ -185,7 +185,7 @@ pub struct SessionOptions {
     pub incoming_window: u32,
     /// Transfer frames we announce that we may have in flight. Default 2^31-1.
     pub outgoing_window: u32,
-    /// Highest link handle we accept. Default 255.
+    /// Highest link handle we accept, at most 65 535. Default 255.
     pub handle_max: u32,
     /// Id of our first transfer frame. Default 0.
     pub next_outgoing_id: u32,

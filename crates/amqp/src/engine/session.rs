@@ -46,8 +46,12 @@ pub(crate) struct Session {
     pub(crate) drain_waits: bool,
 }
 
+/// Handles a session takes at most, whatever its options say: tables of links are dense.
+const HANDLE_MAX: u32 = 65_535;
+
 impl Session {
     pub(crate) fn new(generation: u32, state: SessionState, options: SessionOptions) -> Self {
+        let options = SessionOptions { handle_max: options.handle_max.min(HANDLE_MAX), ..options };
         Self {
             generation,
             state,
