@@ -1,10 +1,13 @@
 //! A connection that goes: what was on its way, and how the next use gets a new one.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 
 use eventhubs_client::{
-    ErrorKind, Hub, HubOptions, Operation, PartitionId, ReceiveOptions, StartPosition, Stream,
+    Error, ErrorKind, Hub, HubOptions, Operation, PartitionId, ReceiveOptions, StartPosition,
+    Stream,
 };
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -192,4 +195,85 @@ async fn a_peer_that_speaks_something_else_is_told_apart() {
         assert_eq!(error.kind(), kind, "{greeting:?}: {error}");
         assert!(!error.may_have_been_sent());
     }
+}
+
+/// Sends `count` events named after `task`, some of them many at once, and gives the outcomes.
+async fn send_all(hub: Hub, task: u16, count: u32) -> Vec<(String, Result<(), Error>)> {
+    let producer = hub.producer(PartitionId::from(0));
+    let mut outcomes = Vec::new();
+    for number in 0..count / 4 {
+        let names: Vec<_> = (0..4).map(|part| format!("{task}/{number}/{part}")).collect();
+        let sends = names.iter().map(|name| producer.enqueue(name.as_str()));
+        let results = within(join_all(sends)).await;
+        outcomes.extend(names.into_iter().zip(results));
+    }
+    outcomes
+}
+
+/// Lets the tasks that can run do so once. (`yield_now` would wait until none can.)
+async fn turn() {
+    let mut waited = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Cuts the wire after a number of turns that only the seed knows, again and again.
+async fn cut_often(wire: Arc<Wire>, seed: u64) {
+    let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    loop {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        for _ in 0..random % 100 {
+            turn().await;
+        }
+        wire.cut();
+    }
+}
+
+#[tokio::test]
+async fn every_outcome_is_true_wherever_the_wire_is_cut() {
+    let (mut stored_ones, mut unsent, mut unknown) = (0, 0, 0);
+    for seed in 1..=30 {
+        let fixture = Fixture::memory().await;
+        let cutter = tokio::spawn(cut_often(Arc::clone(&fixture.wire), seed));
+        let tasks: Vec<_> =
+            (0..4).map(|task| tokio::spawn(send_all(fixture.hub.clone(), task, 60))).collect();
+        let mut outcomes = Vec::new();
+        for task in tasks {
+            outcomes.extend(within(task).await.expect("no panic"));
+        }
+        cutter.abort();
+        assert!(cutter.await.is_err(), "it has no end");
+        let fresh = fixture.hub_from(&fixture.emulator.connection_string_for(HUB));
+        let after = Fixture { hub: fresh, ..fixture };
+        let mut stored: HashMap<String, usize> = HashMap::new();
+        for text in texts(&after.stored_in(0).await) {
+            *stored.entry(text).or_default() += 1;
+        }
+        for (name, outcome) in outcomes {
+            let times = stored.get(&name).copied().unwrap_or_default();
+            match outcome {
+                Ok(()) => {
+                    assert_eq!(times, 1, "seed {seed}: {name} was accepted");
+                    stored_ones += 1;
+                }
+                Err(error) if error.may_have_been_sent() => {
+                    assert!(times <= 1, "seed {seed}: {name} was sent once");
+                    unknown += 1;
+                }
+                Err(error) => {
+                    assert_eq!(times, 0, "seed {seed}: {name}: {error}");
+                    unsent += 1;
+                }
+            }
+        }
+    }
+    assert!(stored_ones > 0 && unsent > 0 && unknown > 0, "{stored_ones} {unsent} {unknown}");
 }
