@@ -18,7 +18,8 @@ impl Connection {
     /// must stay the same one from call to call.
     ///
     /// Answers whether whole frames are left because [`EVENTS_MAX`] events wait: take them, then
-    /// call again.
+    /// call again. Input behind a SASL frame that the owner has to answer is left too;
+    /// [`input_is_due`](Self::input_is_due) tells when to call again for it.
     pub fn handle_input(&mut self, now: Instant, input: &mut BytesMut) -> bool {
         self.timing.advance(now);
         if !input.is_empty() {
@@ -30,6 +31,10 @@ impl Connection {
             }
             let progress = match self.phase {
                 Phase::Header => self.handle_header(input),
+                Phase::Sasl if self.sasl_waits => {
+                    self.withheld = !input.is_empty();
+                    false
+                }
                 Phase::Sasl => self.handle_sasl_input(input),
                 Phase::Frames => self.handle_frames(input),
                 Phase::Closed => {
@@ -41,6 +46,12 @@ impl Connection {
                 return false;
             }
         }
+    }
+
+    /// Whether input was left behind a SASL frame that the owner has answered since: call
+    /// [`handle_input`](Self::handle_input) again, new bytes or not. Says so once.
+    pub fn input_is_due(&mut self) -> bool {
+        !self.sasl_waits && std::mem::take(&mut self.withheld)
     }
 
     /// One SASL frame, since what follows it may be a header.

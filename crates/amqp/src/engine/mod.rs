@@ -100,6 +100,10 @@ pub struct Connection {
     options: Options,
     phase: Phase,
     sasl_done: bool,
+    /// Listener: a SASL frame of the peer waits for the owner's answer.
+    sasl_waits: bool,
+    /// Input waits behind that frame.
+    withheld: bool,
     open_sent: bool,
     close_sent: bool,
     remote_open: Option<Box<Open>>,
@@ -132,6 +136,8 @@ impl Connection {
             options,
             phase: Phase::Header,
             sasl_done: false,
+            sasl_waits: false,
+            withheld: false,
             open_sent: false,
             close_sent: false,
             remote_open: None,

@@ -177,6 +177,7 @@ impl Connection {
             },
             (Side::Listener, sasl::Frame::Init(init)) => self.handle_init(init),
             (Side::Listener, sasl::Frame::Response(response)) => {
+                self.sasl_waits = true;
                 self.events.push_back(Event::SaslResponse(response.response));
             }
             (_, frame) => {
@@ -196,6 +197,7 @@ impl Connection {
             self.sasl_outcome(sasl::Code::Auth);
             return;
         }
+        self.sasl_waits = true;
         self.events.push_back(Event::SaslInit {
             mechanism: init.mechanism,
             initial_response: init.initial_response,
@@ -236,6 +238,7 @@ impl Connection {
     /// Listener: asks for one more round; the answer is [`Event::SaslResponse`].
     pub fn sasl_challenge(&mut self, challenge: Bytes) {
         if self.phase == Phase::Sasl && self.options.side == Side::Listener {
+            self.sasl_waits = false;
             self.send_sasl(&sasl::Frame::Challenge(sasl::Challenge { challenge }));
         }
     }
@@ -245,6 +248,7 @@ impl Connection {
         if self.phase != Phase::Sasl || self.options.side != Side::Listener {
             return;
         }
+        self.sasl_waits = false;
         self.send_sasl(&sasl::Frame::Outcome(sasl::Outcome { code, additional_data: None }));
         if code == sasl::Code::Ok {
             self.sasl_done = true;

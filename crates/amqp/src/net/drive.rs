@@ -128,6 +128,10 @@ impl<S: Stream, V: Service> Future for Driver<S, V> {
 impl<S: Stream, V: Service> Driver<S, V> {
     fn turn(&mut self, now: Instant) {
         self.service.turn(&mut self.engine, now);
+        while self.engine.input_is_due() {
+            self.engine.handle_input(now, &mut self.input);
+            self.service.turn(&mut self.engine, now);
+        }
     }
 
     /// The next moment anybody cares about.

@@ -80,6 +80,26 @@ fn a_mechanism_in_turns() {
 }
 
 #[test]
+fn what_runs_ahead_of_the_outcome_waits_for_it() {
+    let mut raw = Raw::new(offer(&["ANONYMOUS"], false));
+    let mechanism = Symbol::from_static("ANONYMOUS");
+    let init = sasl::Init { mechanism, initial_response: None, hostname: None };
+    let mut ahead = SASL.to_vec();
+    ahead.extend(sasl_frame(&sasl::Frame::Init(init)));
+    ahead.extend(AMQP);
+    ahead.extend(encoded(0, &open(), &[]));
+    raw.bytes(&ahead);
+    let asked = |event: &Event| matches!(event, Event::SaslInit { .. }).then_some(());
+    raw.end.find(asked).expect("the owner is asked");
+    assert!(!raw.end.engine.input_is_due(), "not before the answer");
+    raw.end.engine.sasl_outcome(sasl::Code::Ok);
+    assert!(raw.end.engine.input_is_due());
+    raw.bytes(&[]);
+    let opened = |event: &Event| matches!(event, Event::Open(_)).then_some(());
+    raw.end.find(opened).expect("the open was kept");
+}
+
+#[test]
 fn a_refused_identity_ends_both_ends() {
     let dialler = Options { sasl: Sasl::Anonymous, ..Options::dialler("a") };
     let mut pair = Pair::new(dialler, offer(&["ANONYMOUS"], false));
