@@ -24,6 +24,7 @@ const LIMITS: Limits = Limits {
     connection_bytes_max: 48 << 10,
     output_bytes_max: 64 << 10,
     links_max: 32,
+    answers_bytes_max: 64 << 10,
 };
 /// Memory for tables, buffers and answers.
 const ENGINE: usize = 4 << 20;

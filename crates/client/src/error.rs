@@ -60,7 +60,7 @@ pub enum ErrorKind {
     TooLarge {
         /// Its size in bytes.
         size: usize,
-        /// What the link takes, in bytes.
+        /// What the link takes, in bytes; 0 when the service names no limit.
         limit: u64,
     },
     /// No token, an expired one, a wrong key, or a missing right.
@@ -287,6 +287,16 @@ impl Error {
         Self::new(ErrorKind::TooLarge { size, limit }, Operation::Send, entity, detail)
     }
 
+    /// Completes what the service said of a message that is too large: this end knows its size and
+    /// what the link was said to take.
+    pub(crate) fn with_sizes(self, size: usize, limit: u64) -> Self {
+        self.map(|inner| {
+            if let ErrorKind::TooLarge { size: 0, .. } = inner.kind {
+                inner.kind = ErrorKind::TooLarge { size, limit };
+            }
+        })
+    }
+
     pub(crate) fn of_answer(error: AnswerError, operation: Operation, entity: &str) -> Self {
         match &error {
             AnswerError::Refused(refusal) => {
@@ -358,8 +368,7 @@ fn kind_of(meaning: Meaning) -> ErrorKind {
         | Meaning::LinkLost
         | Meaning::Moved => ErrorKind::Disconnected,
         Meaning::Stolen => ErrorKind::Stolen,
-        // The service names no sizes that could be relied on; those this end knows come from
-        // `Error::too_large`.
+        // The service's text names no sizes that could be relied on: see `Error::with_sizes`.
         Meaning::TooLarge => ErrorKind::TooLarge { size: 0, limit: 0 },
         Meaning::Unauthorized | Meaning::Untrusted => ErrorKind::Unauthorized,
         Meaning::QuotaExceeded => ErrorKind::QuotaExceeded,

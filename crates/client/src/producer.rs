@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use eventhubs_amqp::net::{Sender, SenderOptions};
+use eventhubs_amqp::net::{self, Sender, SenderOptions};
 use eventhubs_protocol::{
     Batch, Envelope, EventData, PartitionId, PartitionKey, address, link, names,
 };
@@ -62,6 +62,10 @@ impl SendLink {
 
     pub(crate) fn max_message_size(&self) -> Option<u64> {
         self.sender.max_message_size()
+    }
+
+    pub(crate) fn send(&self, payload: bytes::Bytes, message_format: u32) -> net::Sending {
+        self.sender.send(payload, message_format)
     }
 
     fn is_live(&self) -> bool {
@@ -294,10 +298,7 @@ impl Producer {
 /// Queues an event that fits the link.
 fn queue(event: &EventData, link: SendLink) -> Sending {
     match check_size(event.encoded_len(), &link) {
-        Ok(()) => {
-            let sending = link.sender.send(event.to_payload(), names::MESSAGE_FORMAT);
-            Sending::queued(sending, link)
-        }
+        Ok(()) => Sending::queued(event.to_payload(), names::MESSAGE_FORMAT, link),
         Err(error) => Sending::finished(Err(error)),
     }
 }
@@ -307,10 +308,7 @@ fn queue(event: &EventData, link: SendLink) -> Sending {
 fn queue_batch(batch: Option<Batch>, link: SendLink) -> Sending {
     let Some(batch) = batch else { return Sending::finished(Ok(())) };
     match check_size(batch.payload().len(), &link) {
-        Ok(()) => {
-            let sending = link.sender.send(batch.payload().clone(), batch.message_format());
-            Sending::queued(sending, link)
-        }
+        Ok(()) => Sending::queued(batch.payload().clone(), batch.message_format(), link),
         Err(error) => Sending::finished(Err(error)),
     }
 }

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use eventhubs_amqp::codec::DeliveryState;
 use eventhubs_amqp::net;
 use eventhubs_protocol::condition::{self, Place};
@@ -42,6 +43,8 @@ enum Step {
     Queued {
         sending: net::Sending,
         link: SendLink,
+        /// Bytes of the message.
+        size: usize,
     },
     /// The link has to be attached first.
     Attaching(Pin<Box<dyn Future<Output = Result<Self, Error>> + Send>>),
@@ -75,8 +78,11 @@ pub struct Sending {
 }
 
 impl Sending {
-    pub(crate) fn queued(sending: net::Sending, link: SendLink) -> Self {
-        Self { step: Step::Queued { sending, link } }
+    /// Queues a message on a link.
+    pub(crate) fn queued(payload: Bytes, message_format: u32, link: SendLink) -> Self {
+        let size = payload.len();
+        let sending = link.send(payload, message_format);
+        Self { step: Step::Queued { sending, link, size } }
     }
 
     pub(crate) fn finished(outcome: Result<(), Error>) -> Self {
@@ -111,9 +117,11 @@ impl Future for Sending {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
             match &mut self.step {
-                Step::Queued { sending, link } => {
+                Step::Queued { sending, link, size } => {
                     let outcome = ready!(Pin::new(sending).poll(cx));
-                    let result = result(outcome, link.entity());
+                    let limit = link.max_message_size().unwrap_or(0);
+                    let result = result(outcome, link.entity())
+                        .map_err(|error| error.with_sizes(*size, limit));
                     self.step = Step::Finished;
                     return Poll::Ready(result);
                 }

@@ -1,5 +1,7 @@
 //! What the service says of a send, and what the caller is told: only `accepted` is success.
 
+use std::mem::discriminant;
+
 use eventhubs_amqp::codec::{AmqpError, DeliveryState, Map, Symbol};
 use eventhubs_client::{Error, ErrorKind, HubOptions, Operation, PartitionId};
 
@@ -34,7 +36,7 @@ async fn error_of(state: DeliveryState) -> Error {
         .collect();
     let last = errors.pop().expect("four");
     for error in errors {
-        assert_eq!(error.kind(), last.kind(), "{state:?}");
+        assert_eq!(discriminant(&error.kind()), discriminant(&last.kind()), "{state:?}");
         assert_eq!(error.may_have_been_sent(), last.may_have_been_sent(), "{state:?}");
         assert_eq!(error.operation(), Operation::Send);
         assert_eq!(error.entity(), "hub/Partitions/0");
@@ -91,7 +93,8 @@ async fn rejected_says_why() {
         }
     }
     let error = error_of(rejected("amqp:link:message-size-exceeded")).await;
-    assert!(matches!(error.kind(), ErrorKind::TooLarge { .. }), "{error:?}");
+    let ErrorKind::TooLarge { size, limit } = error.kind() else { panic!("{error:?}") };
+    assert!(size > 0 && limit > size as u64, "what this end knows of it: {size} of {limit}");
     assert!(!error.is_retryable() && !error.may_have_been_sent());
 }
 
