@@ -36,7 +36,7 @@ pub trait Service: Send + Unpin {
 pub struct DriveOptions {
     /// Time the peer may take no bytes while there are some to write. Default 30 s.
     pub write_timeout: Duration,
-    /// Bytes to read at once, at least 4 096. Default 128 KiB.
+    /// Bytes to read at once. Default 128 KiB.
     pub read_buffer_bytes: usize,
 }
 
@@ -45,9 +45,6 @@ impl Default for DriveOptions {
         Self { write_timeout: Duration::from_secs(30), read_buffer_bytes: 128 << 10 }
     }
 }
-
-/// Least room for a read: a read into no room looks like the end of the stream.
-const READ_BYTES_MIN: usize = 4096;
 
 /// Slices given to one vectored write.
 const SLICES_MAX: usize = 64;
@@ -149,7 +146,7 @@ impl<S: Stream, V: Service> Driver<S, V> {
         if self.engine.is_closed() {
             return Poll::Pending;
         }
-        let wanted = self.options.read_buffer_bytes.max(READ_BYTES_MIN);
+        let wanted = self.options.read_buffer_bytes;
         if self.input.capacity() - self.input.len() < wanted / 2 {
             self.input.reserve(wanted);
         }

@@ -7,7 +7,7 @@ use eventhubs_amqp::codec::{AmqpError, condition};
 use eventhubs_amqp::engine::{CloseReason, Options, SessionOptions};
 use eventhubs_amqp::net::{
     AcceptOptions, Connection, ConnectionOptions, DriveOptions, ErrorKind, LinkClosed, Operation,
-    ReceiverOptions, SendFailure, SenderOptions, memory_pair,
+    ReceiverOptions, SendFailure, SenderOptions,
 };
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -202,15 +202,4 @@ async fn the_end_of_the_stream_ends_the_connection() {
     let start = Instant::now();
     assert_eq!(connection.closed().await, CloseReason::Eof);
     assert_eq!(start.elapsed(), Duration::ZERO);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_read_buffer_of_nothing_reads_all_the_same() {
-    let (ours, theirs) = memory_pair(4096);
-    let mut options = options();
-    options.drive.read_buffer_bytes = 0;
-    let accept = Connection::accept(theirs, AcceptOptions::new("broker"));
-    let (dialled, accepted) = tokio::join!(Connection::dial_over(ours, options), accept);
-    dialled.expect("opened");
-    accepted.expect("opened");
 }
