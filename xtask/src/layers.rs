@@ -14,9 +14,10 @@ pub(crate) fn run(workspace: &Workspace, _: &[String]) -> Result<Tally, Failure>
     let packages = workspace.packages(None)?;
     let mut broken = rules::edges(&packages);
     broken.extend(rules::folders(&packages));
-    for (package, forbidden) in rules::LIGHT_TREES {
+    for (package, features, forbidden) in rules::LIGHT_TREES {
         if packages.iter().any(|have| have.name == *package) {
-            let tree = tree(workspace, &["--package", package, "--edges", "normal"])?;
+            let arguments = [&["--package", package, "--edges", "normal"], *features].concat();
+            let tree = tree(workspace, &arguments)?;
             broken.extend(rules::forbidden(package, &tree, forbidden));
         }
     }
