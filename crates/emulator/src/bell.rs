@@ -17,6 +17,10 @@ pub(crate) enum Signal {
     Appended(LinkId),
     /// This consumer link has to give way.
     Displaced(LinkId, AmqpError),
+    /// Faults were injected or lifted.
+    Faults,
+    /// The service's clock was moved.
+    Clock,
     /// The emulator is shutting down.
     Shutdown,
 }
@@ -38,7 +42,10 @@ impl Bell {
     pub(crate) fn ring(&self, signal: Signal) {
         let waker = {
             let mut state = self.lock();
-            state.signals.push(signal);
+            let once = matches!(signal, Signal::Faults | Signal::Clock);
+            if !(once && state.signals.contains(&signal)) {
+                state.signals.push(signal);
+            }
             state.waker.take()
         };
         if let Some(waker) = waker {

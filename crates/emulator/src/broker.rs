@@ -135,6 +135,7 @@ impl Broker {
                         engine.detach(link, true, Some(error));
                     }
                 }
+                Signal::Faults | Signal::Clock => {}
                 Signal::Shutdown => {
                     let text = "The emulator is shutting down.";
                     engine.close(Some(AmqpError::new(condition::CONNECTION_FORCED, text)));

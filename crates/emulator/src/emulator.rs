@@ -1,5 +1,7 @@
 //! The emulator as its owner holds it.
 
+mod faults;
+
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

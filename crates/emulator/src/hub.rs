@@ -11,6 +11,7 @@ use crate::bell::{Bell, Seat, Signal};
 use crate::clock::Clock;
 use crate::config::{Config, HubConfig, Limits, SasKey};
 use crate::event::{Incoming, Tail};
+use crate::fault::Switchboard;
 use crate::hash;
 use crate::log::{LogInfo, PartitionLog, PositionError, Retention, Stored};
 use crate::names;
@@ -21,6 +22,7 @@ use crate::selector::Start;
 #[derive(Debug)]
 pub(crate) struct Namespace {
     pub(crate) clock: Clock,
+    pub(crate) faults: Switchboard,
     pub(crate) keys: Vec<SasKey>,
     pub(crate) limits: Limits,
     pub(crate) lenient: bool,
@@ -33,7 +35,7 @@ pub(crate) struct Namespace {
 impl Namespace {
     /// Empty hubs as configured.
     pub(crate) fn new(config: &Config) -> Self {
-        let clock = Clock;
+        let clock = Clock::start();
         let retention = Retention {
             bytes: config.limits.partition_bytes,
             events: config.limits.partition_events,
@@ -45,6 +47,7 @@ impl Namespace {
         Self {
             hubs: hubs.collect(),
             clock,
+            faults: Switchboard::default(),
             keys: config.effective_keys(),
             limits: config.limits.clone(),
             lenient: config.lenient,
@@ -72,8 +75,13 @@ impl Namespace {
 
     /// Asks every connection to close.
     pub(crate) fn shut_down(&self) {
+        self.ring_all(&Signal::Shutdown);
+    }
+
+    /// Leaves a signal for every connection.
+    pub(crate) fn ring_all(&self, signal: &Signal) {
         for bell in self.connections().values() {
-            bell.ring(Signal::Shutdown);
+            bell.ring(signal.clone());
         }
     }
 

@@ -28,6 +28,7 @@ mod config;
 mod consumer;
 mod emulator;
 mod event;
+mod fault;
 mod hash;
 mod hub;
 mod latency;
@@ -53,3 +54,7 @@ pub use config::{
     Limits, MAX_GROUP_NAME, MAX_HUB_NAME, MAX_PARTITIONS, Rights, SasKey,
 };
 pub use emulator::{Emulator, StartError};
+pub use fault::{
+    Direction, Effect, Fault, FaultError, FaultId, Outcome, Performative, Point, Reason, Role,
+    Scope,
+};
