@@ -10,10 +10,11 @@ use crate::address::{self, Address};
 use crate::bell::Seat;
 use crate::broker::{Broker, Link, Node};
 use crate::cbs::{Grants, Need};
-use crate::consumer::{Consumer, Wishes};
-use crate::hub::Hub;
+use crate::consumer::{Consumer, Place, Wishes};
+use crate::hub::{Hub, Usage, not_found};
 use crate::management;
 use crate::names::{self, link};
+use crate::partition::Partition;
 use crate::producer::Producer;
 use crate::requests::Answers;
 
@@ -76,13 +77,14 @@ impl Broker {
             }
             Address::Hub { hub } => {
                 self.authorize(text, Need::Send)?;
-                Ok(Link::Producer(Producer::new(self.hub(&hub, text)?, None)))
+                let hub = self.hub(&hub, text, Usage::Send)?;
+                Ok(Link::Producer(Producer::new(hub, None, text)))
             }
             Address::Partition { hub, partition } => {
                 self.authorize(text, Need::Send)?;
-                let hub = self.hub(&hub, text)?;
-                let number = partition_number(&hub, &partition)?;
-                Ok(Link::Producer(Producer::new(hub, Some(number))))
+                let hub = self.hub(&hub, text, Usage::Send)?;
+                let (number, _) = partition_of(&hub, &partition)?;
+                Ok(Link::Producer(Producer::new(hub, Some(number), text)))
             }
             Address::Consumer { .. } => {
                 let text = format!("The entity '{text}' takes no messages: send to the hub.");
@@ -113,13 +115,15 @@ impl Broker {
             }
             Address::Consumer { hub, group, partition } => {
                 self.authorize(text, Need::Listen)?;
-                let hub = self.hub(&hub, text)?;
-                let group = hub.group(&group).ok_or_else(|| not_found(text))?.to_owned();
-                let number = partition_number(&hub, &partition)?;
+                let hub = self.hub(&hub, text, Usage::Receive)?;
+                let group = hub.group(&group).ok_or_else(|| not_found(text))?;
+                let (_, partition) = partition_of(&hub, &partition)?;
+                let place = Place { hub, group, partition, address: text.to_owned() };
                 let seat = Seat { bell: Arc::clone(&self.bell), link: id };
                 let limit = self.namespace.limits.receivers_per_partition;
                 let wishes = Wishes::read(attach)?;
-                Consumer::admit((hub, number, group), seat, wishes, limit).map(Link::Consumer)
+                let now = self.namespace.clock.now();
+                Consumer::admit(place, seat, wishes, limit, now).map(Link::Consumer)
             }
             Address::Hub { .. } | Address::Partition { .. } => {
                 let text = format!(
@@ -132,8 +136,10 @@ impl Broker {
         }
     }
 
-    fn hub(&self, name: &str, address: &str) -> Result<Arc<Hub>, AmqpError> {
-        self.namespace.hub(name).ok_or_else(|| not_found(address))
+    fn hub(&self, name: &str, address: &str, usage: Usage) -> Result<Arc<Hub>, AmqpError> {
+        let hub = self.namespace.hub(name).ok_or_else(|| not_found(address))?;
+        hub.check(usage, address)?;
+        Ok(hub)
     }
 
     fn authorize(&self, address: &str, need: Need) -> Result<(), AmqpError> {
@@ -153,15 +159,10 @@ impl Broker {
     }
 }
 
-fn partition_number(hub: &Hub, id: &str) -> Result<u32, AmqpError> {
-    hub.partition_number(id).ok_or_else(|| {
+fn partition_of(hub: &Hub, id: &str) -> Result<(u32, Arc<Partition>), AmqpError> {
+    let number = hub.partition_number(id);
+    number.and_then(|number| Some((number, hub.partition(number)?))).ok_or_else(|| {
         let condition = Symbol::from_static(names::condition::ARGUMENT_OUT_OF_RANGE);
         AmqpError::new(condition, management::unknown_partition_text(hub))
     })
-}
-
-/// The service's words for an entity that does not exist; clients recognise them.
-fn not_found(address: &str) -> AmqpError {
-    let text = format!("The messaging entity '{address}' could not be found.");
-    AmqpError::new(condition::NOT_FOUND, text)
 }

@@ -21,6 +21,8 @@ pub(crate) enum Signal {
     Faults,
     /// The service's clock was moved.
     Clock,
+    /// A hub or consumer group was changed or deleted; each link has to look whether its own was.
+    Changed,
     /// The emulator is shutting down.
     Shutdown,
 }
@@ -42,7 +44,7 @@ impl Bell {
     pub(crate) fn ring(&self, signal: Signal) {
         let waker = {
             let mut state = self.lock();
-            let once = matches!(signal, Signal::Faults | Signal::Clock);
+            let once = matches!(signal, Signal::Faults | Signal::Clock | Signal::Changed);
             if !(once && state.signals.contains(&signal)) {
                 state.signals.push(signal);
             }

@@ -83,6 +83,17 @@ pub(crate) enum Link {
     Consumer(Consumer),
 }
 
+impl Link {
+    /// Whether the entity behind it still is what it was attached to.
+    fn check(&self) -> Result<(), AmqpError> {
+        match self {
+            Self::Producer(producer) => producer.check(),
+            Self::Consumer(consumer) => consumer.check(),
+            Self::Requests { .. } | Self::Answers(_) => Ok(()),
+        }
+    }
+}
+
 /// The service's side of one connection.
 #[derive(Debug)]
 pub(crate) struct Broker {
@@ -136,6 +147,7 @@ impl Broker {
                     }
                 }
                 Signal::Faults | Signal::Clock => {}
+                Signal::Changed => self.detach_orphans(engine),
                 Signal::Shutdown => {
                     let text = "The emulator is shutting down.";
                     engine.close(Some(AmqpError::new(condition::CONNECTION_FORCED, text)));
@@ -143,6 +155,17 @@ impl Broker {
             }
         }
         self.signals = signals;
+    }
+
+    /// Detaches the links whose hub or group is gone or disabled.
+    fn detach_orphans(&mut self, engine: &mut Connection) {
+        self.links.retain(|id, link| match link.check() {
+            Ok(()) => true,
+            Err(error) => {
+                engine.detach(*id, true, Some(error));
+                false
+            }
+        });
     }
 
     /// Takes what the engine has, links before events: a link may receive and be detached at once.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::names;
+use crate::hub_config::{HubConfig, MAX_PARTITIONS, MAX_RETENTION};
 
 /// Name of the hub that exists when none is configured.
 pub const DEFAULT_HUB: &str = "hub";
@@ -16,45 +16,6 @@ pub const DEFAULT_PARTITIONS: u32 = 4;
 pub const DEFAULT_KEY_NAME: &str = "RootManageSharedAccessKey";
 /// The key that exists when none is configured: a placeholder, not a secret.
 pub const DEFAULT_KEY: &str = "SAS_KEY_VALUE";
-
-/// Most partitions of one hub; the largest tier of the service has as many.
-pub const MAX_PARTITIONS: u32 = 1024;
-/// Longest name of a hub, in characters.
-pub const MAX_HUB_NAME: usize = 256;
-/// Longest name of a consumer group, in characters.
-pub const MAX_GROUP_NAME: usize = 50;
-
-/// One hub.
-///
-/// ```
-/// use eventhubs_emulator::HubConfig;
-///
-/// let hub = HubConfig::new("telemetry", 8).with_consumer_group("billing");
-/// assert_eq!(hub.partitions, 8);
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HubConfig {
-    /// Name: 1 to 256 letters, digits, `.`, `-` and `_`, a letter or digit first and last.
-    pub name: String,
-    /// Partitions: 1 to 1024, ids `0` to `partitions - 1`.
-    pub partitions: u32,
-    /// Consumer groups besides `$Default`, which every hub has.
-    pub consumer_groups: Vec<String>,
-}
-
-impl HubConfig {
-    /// A hub with the consumer group `$Default` only.
-    pub fn new(name: impl Into<String>, partitions: u32) -> Self {
-        Self { name: name.into(), partitions, consumer_groups: Vec::new() }
-    }
-
-    /// Adds a consumer group: 1 to 50 characters, the same ones as in a hub's name.
-    #[must_use]
-    pub fn with_consumer_group(mut self, name: impl Into<String>) -> Self {
-        self.consumer_groups.push(name.into());
-        self
-    }
-}
 
 /// What the owner of a key may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +93,12 @@ pub struct Limits {
     pub max_message_size: u64,
     /// Receivers without an epoch per partition and consumer group; default 5.
     pub receivers_per_partition: usize,
+    /// Hubs at a time; default 1 000.
+    pub hubs: usize,
+    /// Partitions of all hubs together; default 20 000.
+    pub partitions: usize,
+    /// Consumer groups of one hub, `$Default` not counted; default 1 000, as on the largest tier.
+    pub consumer_groups: usize,
 }
 
 impl Default for Limits {
@@ -142,6 +109,24 @@ impl Default for Limits {
             connections: 5_000,
             max_message_size: 1 << 20,
             receivers_per_partition: 5,
+            hubs: 1_000,
+            partitions: 20_000,
+            consumer_groups: 1_000,
+        }
+    }
+}
+
+impl Limits {
+    /// Whether there may be `count` of something.
+    pub(crate) fn check(
+        &self,
+        what: &'static str,
+        count: usize,
+        limit: usize,
+    ) -> Result<(), ConfigError> {
+        match count > limit {
+            true => Err(ConfigError::TooMany { what, count, limit }),
+            false => Ok(()),
         }
     }
 }
@@ -223,6 +208,24 @@ pub enum ConfigError {
         hub: String,
         /// Partitions asked for.
         partitions: u32,
+    },
+    /// A hub that keeps events for no time, or for too long.
+    #[error("hub '{hub}' keeps events for {retention:?}: use 1 ms to {MAX_RETENTION:?}")]
+    Retention {
+        /// The hub.
+        hub: String,
+        /// Retention asked for.
+        retention: Duration,
+    },
+    /// More hubs, partitions or consumer groups than [`Limits`] lets in.
+    #[error("{what}: {count} are more than the limit of {limit}")]
+    TooMany {
+        /// "hubs", "partitions of all hubs" or "consumer groups of one hub".
+        what: &'static str,
+        /// How many there would be.
+        count: usize,
+        /// How many may be.
+        limit: usize,
     },
     /// A key without a name or without a value.
     #[error("key '{name}' needs both a name and a value")]
@@ -307,10 +310,14 @@ impl Config {
     /// [`ConfigError`] names the first entry that cannot be served.
     pub fn validate(&self) -> Result<(), ConfigError> {
         for (index, hub) in self.hubs.iter().enumerate() {
-            validate_hub(hub)?;
+            hub.validate()?;
+            hub.check_quota(&self.limits)?;
             let same = |other: &HubConfig| other.name.eq_ignore_ascii_case(&hub.name);
             refuse_duplicate("hub", &hub.name, self.hubs[..index].iter().any(same))?;
         }
+        let partitions = self.hubs.iter().map(HubConfig::partition_count).sum();
+        self.limits.check("hubs", self.hubs.len(), self.limits.hubs)?;
+        self.limits.check("partitions of all hubs", partitions, self.limits.partitions)?;
         for (index, key) in self.keys.iter().enumerate() {
             if key.name.is_empty() || key.key.is_empty() {
                 return Err(ConfigError::Key { name: key.name.clone() });
@@ -324,6 +331,8 @@ impl Config {
             ("connections", self.limits.connections == 0),
             ("max_message_size", self.limits.max_message_size == 0),
             ("receivers_per_partition", self.limits.receivers_per_partition == 0),
+            ("hubs", self.limits.hubs == 0),
+            ("partitions", self.limits.partitions == 0),
         ];
         match limits.into_iter().find(|(_, zero)| *zero) {
             Some((limit, _)) => Err(ConfigError::Limit { limit }),
@@ -348,38 +357,11 @@ impl Config {
     }
 }
 
-fn validate_hub(hub: &HubConfig) -> Result<(), ConfigError> {
-    validate_name("hub", &hub.name, MAX_HUB_NAME)?;
-    if hub.partitions == 0 || hub.partitions > MAX_PARTITIONS {
-        return Err(ConfigError::Partitions { hub: hub.name.clone(), partitions: hub.partitions });
-    }
-    for (index, group) in hub.consumer_groups.iter().enumerate() {
-        let is_default = group.eq_ignore_ascii_case(names::DEFAULT_GROUP);
-        if !is_default {
-            validate_name("consumer group", group, MAX_GROUP_NAME)?;
-        }
-        let same = |other: &String| other.eq_ignore_ascii_case(group);
-        let twice = is_default || hub.consumer_groups[..index].iter().any(same);
-        refuse_duplicate("consumer group", group, twice)?;
-    }
-    Ok(())
-}
-
-fn validate_name(what: &'static str, name: &str, longest: usize) -> Result<(), ConfigError> {
-    let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-    let inner = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-    let bytes = name.as_bytes();
-    let valid = bytes.len() <= longest
-        && edge(bytes.first())
-        && edge(bytes.last())
-        && bytes.iter().all(|byte| inner(*byte));
-    match valid {
-        true => Ok(()),
-        false => Err(ConfigError::Name { what, name: name.to_owned(), longest }),
-    }
-}
-
-fn refuse_duplicate(what: &'static str, name: &str, twice: bool) -> Result<(), ConfigError> {
+pub(crate) fn refuse_duplicate(
+    what: &'static str,
+    name: &str,
+    twice: bool,
+) -> Result<(), ConfigError> {
     match twice {
         true => Err(ConfigError::Duplicate { what, name: name.to_owned() }),
         false => Ok(()),

@@ -8,9 +8,10 @@ use eventhubs_amqp::engine::{Connection, LinkId, Outgoing};
 
 use crate::bell::Seat;
 use crate::event;
-use crate::hub::{AdmissionError, Hub};
+use crate::hub::{Group, Hub, Usage, not_found};
 use crate::log::Stored;
 use crate::names::{self, filter, link};
+use crate::partition::{AdmissionError, Partition};
 use crate::receivers::Receiver;
 use crate::selector::Start;
 
@@ -94,12 +95,24 @@ fn argument_error(text: &str) -> AmqpError {
     AmqpError::new(Symbol::from_static(names::condition::ARGUMENT_ERROR), text)
 }
 
+/// What a client receives from.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) group: Arc<Group>,
+    pub(crate) partition: Arc<Partition>,
+    /// As the client spelled it.
+    pub(crate) address: String,
+}
+
 /// A link on which a client receives. Leaves the partition when dropped.
 #[derive(Debug)]
 pub(crate) struct Consumer {
     hub: Arc<Hub>,
-    partition: u32,
-    group: String,
+    group: Arc<Group>,
+    partition: Arc<Partition>,
+    /// What the client attached to, for error texts.
+    address: String,
     seat: Seat,
     /// Sequence number of the next event to send.
     next: i64,
@@ -122,29 +135,40 @@ pub(crate) enum Pumped {
 impl Consumer {
     /// Takes a seat at a partition, in place of those it displaces.
     pub(crate) fn admit(
-        (hub, partition, group): (Arc<Hub>, u32, String),
+        place: Place,
         seat: Seat,
         wishes: Wishes,
         limit: usize,
+        now: i64,
     ) -> Result<Self, AmqpError> {
+        let Place { hub, group, partition, address } = place;
         let receiver = Receiver { handle: seat.clone(), epoch: wishes.epoch, name: wishes.name };
-        let state = hub.partition(partition).ok_or_else(|| argument_error("no such partition"))?;
-        let next =
-            state.admit(&group, receiver, &wishes.start, limit).map_err(|error| match error {
-                AdmissionError::Position(error) => argument_error(&error.to_string()),
-                AdmissionError::Receivers(error) => error,
-            })?;
+        let admitted = partition.admit(&group.name, receiver, &wishes.start, limit, now);
+        let next = admitted.map_err(|error| match error {
+            AdmissionError::Position(error) => argument_error(&error.to_string()),
+            AdmissionError::Receivers(error) => error,
+        })?;
         let runtime_metric = wishes.runtime_metric;
         Ok(Self {
             hub,
-            partition,
             group,
+            partition,
+            address,
             seat,
             next,
             runtime_metric,
             waiting: false,
             draining: false,
         })
+    }
+
+    /// Whether the link may live on.
+    pub(crate) fn check(&self) -> Result<(), AmqpError> {
+        self.hub.check(Usage::Receive, &self.address)?;
+        match self.group.is_deleted() {
+            true => Err(not_found(&self.address)),
+            false => Ok(()),
+        }
     }
 
     /// The partition has grown since the last read came to its end.
@@ -164,13 +188,10 @@ impl Consumer {
         if self.waiting || credit == 0 {
             return Pumped::Idle;
         }
-        let Some(partition) = self.hub.partition(self.partition) else {
-            return Pumped::Idle;
-        };
         chunk.clear();
         let bounds = (credit.min(CHUNK_EVENTS), CHUNK_BYTES);
-        let tail_at = self.runtime_metric.then_some(now);
-        let progress = partition.read(self.next, bounds, &self.seat, tail_at, chunk);
+        let (partition, metric) = (&self.partition, self.runtime_metric);
+        let progress = partition.read(self.next, bounds, &self.seat, now, metric, chunk);
         self.waiting = progress.waiting;
         let first = progress.next - i64::try_from(chunk.len()).unwrap_or(i64::MAX);
         for (event, sequence) in chunk.drain(..).zip(first..) {
@@ -208,9 +229,7 @@ impl Consumer {
 
 impl Drop for Consumer {
     fn drop(&mut self) {
-        if let Some(partition) = self.hub.partition(self.partition) {
-            partition.leave(&self.group, &self.seat);
-        }
+        self.partition.leave(&self.group.name, &self.seat);
     }
 }
 

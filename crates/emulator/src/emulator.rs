@@ -253,6 +253,10 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
+mod hubs;
+
+pub use hubs::StoredEvent;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -75,6 +75,8 @@ pub(crate) struct Incoming {
     annotations: Range<usize>,
     rest: Range<usize>,
     key: Option<String>,
+    /// No section starts here: nothing can be put in front.
+    bare: bool,
 }
 
 /// The place of an event in its partition.
@@ -87,9 +89,32 @@ pub(crate) struct Stamp {
 }
 
 impl Incoming {
+    /// An event that no producer could publish: whatever cannot be decoded stays as it is, behind
+    /// the system annotations if it starts with a section, alone if it does not.
+    pub(crate) fn poison(message: Bytes) -> Self {
+        if let Ok(event) = Self::parse(message.clone(), true) {
+            return event;
+        }
+        let mut event = Self::whole(message);
+        match section::sections(&event.message).next() {
+            Some(Ok(section)) if section.kind == Kind::Header => {
+                event.header = 0..section.end;
+                event.rest.start = section.end;
+            }
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => event.bare = true,
+        }
+        event
+    }
+
+    /// A message of which nothing is known.
+    fn whole(message: Bytes) -> Self {
+        let rest = 0..message.len();
+        Self { header: 0..0, annotations: 0..0, rest, key: None, bare: false, message }
+    }
+
     fn parse(message: Bytes, want_key: bool) -> Result<Self, PublicationError> {
-        let mut event =
-            Self { header: 0..0, annotations: 0..0, rest: 0..0, key: None, message: Bytes::new() };
+        let mut event = Self::whole(Bytes::new());
         let mut last = None;
         for section in section::sections(&message) {
             let section = section?;
@@ -139,7 +164,9 @@ impl Incoming {
     /// after which delivery annotations would go.
     pub(crate) fn write(&self, stamp: Stamp, out: &mut BytesMut) -> usize {
         out.put_slice(&self.message[self.header.clone()]);
-        self.write_annotations(stamp, out);
+        if !self.bare {
+            self.write_annotations(stamp, out);
+        }
         out.put_slice(&self.message[self.rest.clone()]);
         self.header.len()
     }

@@ -1,123 +1,91 @@
-//! Hubs and partitions: the state that connections share.
+//! Hubs: partitions, consumer groups and settings that may change while clients are connected.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
-use eventhubs_amqp::codec::AmqpError;
-use thiserror::Error;
+use eventhubs_amqp::codec::{AmqpError, Symbol, condition};
 
-use crate::bell::{Bell, Seat, Signal};
-use crate::clock::Clock;
-use crate::config::{Config, HubConfig, Limits, SasKey};
-use crate::event::{Incoming, Tail};
-use crate::fault::Switchboard;
+use crate::config::Limits;
 use crate::hash;
-use crate::log::{LogInfo, PartitionLog, PositionError, Retention, Stored};
+use crate::hub_config::{HubConfig, HubStatus, HubUpdate};
+use crate::log::Retention;
 use crate::names;
-use crate::receivers::{Receiver, Receivers};
-use crate::selector::Start;
+use crate::partition::Partition;
 
-/// Everything one emulator serves.
+pub(crate) use crate::namespace::Namespace;
+
+/// What a link does with a hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Usage {
+    Send,
+    Receive,
+}
+
+/// A consumer group. A later one of the same name is another group.
 #[derive(Debug)]
-pub(crate) struct Namespace {
-    pub(crate) clock: Clock,
-    pub(crate) faults: Switchboard,
-    pub(crate) keys: Vec<SasKey>,
-    pub(crate) limits: Limits,
-    pub(crate) lenient: bool,
-    /// By name in lower case.
-    hubs: BTreeMap<String, Arc<Hub>>,
-    connections: Mutex<HashMap<u64, Arc<Bell>>>,
-    next_connection: AtomicU64,
+pub(crate) struct Group {
+    pub(crate) name: String,
+    /// Milliseconds since 1970.
+    pub(crate) created: i64,
+    deleted: AtomicBool,
 }
 
-impl Namespace {
-    /// Empty hubs as configured.
-    pub(crate) fn new(config: &Config) -> Self {
-        let clock = Clock::start();
-        let retention = Retention {
-            bytes: config.limits.partition_bytes,
-            events: config.limits.partition_events,
-        };
-        let hubs = config.effective_hubs().into_iter().map(|hub| {
-            let name = hub.name.to_ascii_lowercase();
-            (name, Arc::new(Hub::new(hub, retention, clock.now())))
-        });
-        Self {
-            hubs: hubs.collect(),
-            clock,
-            faults: Switchboard::default(),
-            keys: config.effective_keys(),
-            limits: config.limits.clone(),
-            lenient: config.lenient,
-            connections: Mutex::default(),
-            next_connection: AtomicU64::new(1),
-        }
+impl Group {
+    fn new(name: impl Into<String>, created: i64) -> Arc<Self> {
+        Arc::new(Self { name: name.into(), created, deleted: AtomicBool::new(false) })
     }
 
-    /// A hub by name, whatever its case.
-    pub(crate) fn hub(&self, name: &str) -> Option<Arc<Hub>> {
-        self.hubs.get(&name.to_ascii_lowercase()).cloned()
-    }
-
-    /// Enters a connection; the number names it in logs and to peers.
-    pub(crate) fn enter(&self, bell: &Arc<Bell>) -> u64 {
-        let number = self.next_connection.fetch_add(1, Ordering::Relaxed);
-        self.connections().insert(number, Arc::clone(bell));
-        number
-    }
-
-    /// Forgets a connection.
-    pub(crate) fn leave(&self, number: u64) {
-        self.connections().remove(&number);
-    }
-
-    /// Asks every connection to close.
-    pub(crate) fn shut_down(&self) {
-        self.ring_all(&Signal::Shutdown);
-    }
-
-    /// Leaves a signal for every connection.
-    pub(crate) fn ring_all(&self, signal: &Signal) {
-        for bell in self.connections().values() {
-            bell.ring(signal.clone());
-        }
-    }
-
-    fn connections(&self) -> MutexGuard<'_, HashMap<u64, Arc<Bell>>> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.deleted.load(Ordering::Acquire)
     }
 }
 
-/// One hub.
+/// One hub. A later one of the same name is another hub.
 #[derive(Debug)]
 pub(crate) struct Hub {
     pub(crate) name: String,
     /// Milliseconds since 1970.
     pub(crate) created: i64,
-    /// Besides `$Default`.
-    groups: Vec<String>,
-    partitions: Vec<Partition>,
+    state: RwLock<State>,
     /// Where the next publication without key and partition goes.
     turn: AtomicU32,
 }
 
+#[derive(Debug)]
+struct State {
+    /// `$Default` first.
+    groups: Vec<Arc<Group>>,
+    /// Only ever grows.
+    partitions: Vec<Arc<Partition>>,
+    retention: Duration,
+    status: HubStatus,
+    deleted: bool,
+    updated: i64,
+}
+
 impl Hub {
-    fn new(config: HubConfig, retention: Retention, created: i64) -> Self {
-        let partitions = (0..config.partitions).map(|_| Partition::new(retention)).collect();
-        Self {
-            name: config.name,
-            created,
-            groups: config.consumer_groups,
+    pub(crate) fn new(config: HubConfig, limits: &Limits, created: i64) -> Self {
+        let keep = keep(config.retention, limits);
+        let partitions = (0..config.partitions).map(|_| Arc::new(Partition::new(keep))).collect();
+        let groups = std::iter::once(names::DEFAULT_GROUP.to_owned())
+            .chain(config.consumer_groups)
+            .map(|name| Group::new(name, created))
+            .collect();
+        let state = State {
+            groups,
             partitions,
-            turn: AtomicU32::new(0),
-        }
+            retention: config.retention,
+            status: config.status,
+            deleted: false,
+            updated: created,
+        };
+        Self { name: config.name, created, state: RwLock::new(state), turn: AtomicU32::new(0) }
     }
 
     /// How many partitions there are; their ids are the numbers below.
     pub(crate) fn partition_count(&self) -> u32 {
-        u32::try_from(self.partitions.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.read().partitions.len()).unwrap_or(u32::MAX)
     }
 
     /// The number behind a partition id. Only the plain decimal form is an id.
@@ -127,16 +95,56 @@ impl Hub {
     }
 
     /// A partition by number.
-    pub(crate) fn partition(&self, number: u32) -> Option<&Partition> {
-        self.partitions.get(usize::try_from(number).ok()?)
+    pub(crate) fn partition(&self, number: u32) -> Option<Arc<Partition>> {
+        self.read().partitions.get(usize::try_from(number).ok()?).cloned()
     }
 
-    /// A consumer group's name as configured, whatever the case it is asked in.
-    pub(crate) fn group(&self, name: &str) -> Option<&str> {
-        let configured = self.groups.iter().map(String::as_str);
-        std::iter::once(names::DEFAULT_GROUP)
-            .chain(configured)
-            .find(|group| group.eq_ignore_ascii_case(name))
+    /// All partitions in the order of their numbers.
+    pub(crate) fn partitions(&self) -> Vec<Arc<Partition>> {
+        self.read().partitions.clone()
+    }
+
+    /// A consumer group, whatever the case its name is asked in.
+    pub(crate) fn group(&self, name: &str) -> Option<Arc<Group>> {
+        let same = |group: &&Arc<Group>| group.name.eq_ignore_ascii_case(name);
+        self.read().groups.iter().find(same).cloned()
+    }
+
+    /// All consumer groups, `$Default` first.
+    pub(crate) fn groups(&self) -> Vec<Arc<Group>> {
+        self.read().groups.clone()
+    }
+
+    pub(crate) fn status(&self) -> HubStatus {
+        self.read().status
+    }
+
+    /// How long events are kept.
+    pub(crate) fn retention(&self) -> Duration {
+        self.read().retention
+    }
+
+    /// When the hub was last changed, in milliseconds since 1970.
+    pub(crate) fn updated(&self) -> i64 {
+        self.read().updated
+    }
+
+    /// Whether a link at `address` may live, and if not what its client is told.
+    pub(crate) fn check(&self, usage: Usage, address: &str) -> Result<(), AmqpError> {
+        let state = self.read();
+        let allowed = match usage {
+            Usage::Send => state.status.sends(),
+            Usage::Receive => state.status.receives(),
+        };
+        match (state.deleted, allowed) {
+            (true, _) => Err(not_found(address)),
+            (false, true) => Ok(()),
+            (false, false) => {
+                let condition = Symbol::from_static(names::condition::ENTITY_DISABLED);
+                let text = format!("Messaging entity '{address}' is currently disabled.");
+                Err(AmqpError::new(condition, text))
+            }
+        }
     }
 
     /// Which partition takes a publication that names none.
@@ -146,130 +154,75 @@ impl Hub {
             None => self.turn.fetch_add(1, Ordering::Relaxed) % self.partition_count().max(1),
         }
     }
-}
 
-/// Why a receiver is not let in.
-#[derive(Debug, Clone, PartialEq, Error)]
-pub(crate) enum AdmissionError {
-    #[error(transparent)]
-    Position(#[from] PositionError),
-    #[error("{0}")]
-    Receivers(AmqpError),
-}
-
-/// What one read of a partition gave.
-#[derive(Debug)]
-pub(crate) struct Progress {
-    /// Sequence number to go on with.
-    pub(crate) next: i64,
-    /// Whether the end was reached and the seat's bell will ring when there is more.
-    pub(crate) waiting: bool,
-    /// The end of the partition, if it was asked for.
-    pub(crate) tail: Option<Tail>,
-}
-
-/// One partition: its log, and who reads it.
-#[derive(Debug)]
-pub(crate) struct Partition {
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    log: PartitionLog,
-    /// By consumer group.
-    receivers: HashMap<String, Receivers<Seat>>,
-    /// Who has read to the end and wants to know when there is more; each at most once.
-    waiting: Vec<Seat>,
-}
-
-impl Partition {
-    fn new(retention: Retention) -> Self {
-        let log = PartitionLog::new(retention);
-        let state = State { log, receivers: HashMap::new(), waiting: Vec::new() };
-        Self { state: Mutex::new(state) }
-    }
-
-    /// Stores events at `now` and wakes whoever waits for them.
-    pub(crate) fn append(&self, events: &[Incoming], now: i64) {
-        let waiting = {
-            let mut state = self.lock();
-            state.log.append(events, now);
-            std::mem::take(&mut state.waiting)
-        };
-        for seat in waiting {
-            seat.bell.ring(Signal::Appended(seat.link));
-        }
-    }
-
-    /// Lets a receiver in at `start`, and tells those it displaces. The result is the sequence
-    /// number of its first event.
-    pub(crate) fn admit(
-        &self,
-        group: &str,
-        receiver: Receiver<Seat>,
-        start: &Start,
-        limit: usize,
-    ) -> Result<i64, AdmissionError> {
-        let (position, displaced) = {
-            let mut state = self.lock();
-            let position = state.log.resolve(start)?;
-            let receivers = state.receivers.entry(group.to_owned()).or_default();
-            let displaced = receivers.admit(receiver, limit).map_err(AdmissionError::Receivers)?;
-            for (seat, _) in &displaced {
-                state.waiting.retain(|waiting| waiting != seat);
+    /// Applies a change that has been checked.
+    pub(crate) fn update(&self, update: HubUpdate, limits: &Limits, now: i64) {
+        let mut state = self.write();
+        state.updated = now;
+        state.status = update.status.unwrap_or(state.status);
+        if let Some(retention) = update.retention {
+            state.retention = retention;
+            for partition in &state.partitions {
+                partition.retain(keep(retention, limits), now);
             }
-            (position, displaced)
-        };
-        for (seat, error) in displaced {
-            seat.bell.ring(Signal::Displaced(seat.link, error));
         }
-        Ok(position)
-    }
-
-    /// Forgets a receiver.
-    pub(crate) fn leave(&self, group: &str, seat: &Seat) {
-        let mut state = self.lock();
-        state.waiting.retain(|waiting| waiting != seat);
-        if let Some(receivers) = state.receivers.get_mut(group) {
-            receivers.leave(seat);
+        let keep = keep(state.retention, limits);
+        let count = update.partitions.and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
+        while state.partitions.len() < count {
+            state.partitions.push(Arc::new(Partition::new(keep)));
         }
     }
 
-    /// Copies at most `count` events from sequence number `from` on into `out`, and no more after
-    /// `bytes` are reached. When there is none the seat is put on the waiting list, unless it is
-    /// there already. `tail_at` asks for the end of the partition at that time.
-    pub(crate) fn read(
-        &self,
-        from: i64,
-        (count, bytes): (usize, usize),
-        seat: &Seat,
-        tail_at: Option<i64>,
-        out: &mut Vec<Stored>,
-    ) -> Progress {
-        let mut state = self.lock();
-        let next = state.log.read(from, count, bytes, out);
-        let waiting = out.is_empty() && next == state.log.end();
-        if waiting && !state.waiting.contains(seat) {
-            state.waiting.push(seat.clone());
-        }
-        let tail = tail_at.and_then(|now| state.log.tail(now));
-        Progress { next, waiting, tail }
+    /// Nothing is found here any more.
+    pub(crate) fn delete(&self) {
+        self.write().deleted = true;
     }
 
-    /// What the partition's runtime information tells.
-    pub(crate) fn info(&self) -> LogInfo {
-        self.lock().log.info()
+    /// Adds a group whose name has been checked.
+    pub(crate) fn create_group(&self, name: &str, now: i64) {
+        let mut state = self.write();
+        state.updated = now;
+        state.groups.push(Group::new(name, now));
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether there was such a group.
+    pub(crate) fn delete_group(&self, name: &str, now: i64) -> bool {
+        let mut state = self.write();
+        let same = |group: &Arc<Group>| group.name.eq_ignore_ascii_case(name);
+        let Some(index) = state.groups.iter().position(same) else { return false };
+        state.groups.remove(index).deleted.store(true, Ordering::Release);
+        state.updated = now;
+        true
     }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the log of a partition keeps.
+fn keep(retention: Duration, limits: &Limits) -> Retention {
+    Retention {
+        bytes: limits.partition_bytes,
+        events: limits.partition_events,
+        millis: i64::try_from(retention.as_millis()).unwrap_or(i64::MAX),
+    }
+}
+
+/// The service's words for an entity that does not exist; clients recognise them.
+pub(crate) fn not_found(address: &str) -> AmqpError {
+    let text = format!("The messaging entity '{address}' could not be found.");
+    AmqpError::new(condition::NOT_FOUND, text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     fn hub() -> Arc<Hub> {
         let config =
@@ -281,9 +234,10 @@ mod tests {
     fn names_are_found_whatever_their_case() {
         let hub = hub();
         assert_eq!(hub.name, "Hub");
-        assert_eq!(hub.group("$DEFAULT"), Some("$Default"));
-        assert_eq!(hub.group("G1"), Some("g1"));
-        assert_eq!(hub.group("other"), None);
+        let group = |name| hub.group(name).map(|group| group.name.clone());
+        assert_eq!(group("$DEFAULT").as_deref(), Some("$Default"));
+        assert_eq!(group("G1").as_deref(), Some("g1"));
+        assert_eq!(group("other"), None);
         assert!(Namespace::new(&Config::default()).hub("Hub2").is_none());
     }
 

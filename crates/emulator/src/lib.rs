@@ -31,30 +31,42 @@ mod event;
 mod fault;
 mod hash;
 mod hub;
+mod hub_config;
+mod hub_error;
 mod latency;
 mod listen;
 mod log;
 mod management;
 mod names;
+mod namespace;
+mod partition;
 mod plain;
 mod producer;
+mod rate;
 mod receivers;
 mod request;
 mod requests;
 mod sas;
 mod section;
 mod selector;
+mod snapshot;
 #[cfg(test)]
 mod token;
 #[cfg(test)]
 mod wire;
 
 pub use config::{
-    Config, ConfigError, DEFAULT_HUB, DEFAULT_KEY, DEFAULT_KEY_NAME, DEFAULT_PARTITIONS, HubConfig,
-    Limits, MAX_GROUP_NAME, MAX_HUB_NAME, MAX_PARTITIONS, Rights, SasKey,
+    Config, ConfigError, DEFAULT_HUB, DEFAULT_KEY, DEFAULT_KEY_NAME, DEFAULT_PARTITIONS, Limits,
+    Rights, SasKey,
 };
-pub use emulator::{Emulator, StartError};
+pub use emulator::{Emulator, StartError, StoredEvent};
 pub use fault::{
     Direction, Effect, Fault, FaultError, FaultId, Outcome, Performative, Point, Reason, Role,
     Scope,
 };
+pub use hub_config::{
+    DEFAULT_RETENTION, HubConfig, HubStatus, HubUpdate, MAX_GROUP_NAME, MAX_HUB_NAME,
+    MAX_PARTITIONS, MAX_RETENTION,
+};
+pub use hub_error::HubError;
+pub use snapshot::{GroupSnapshot, HubSnapshot, PartitionSnapshot, ReceiverSnapshot};

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use thiserror::Error;
 
 use crate::event::{Incoming, Stamp, Tail};
+use crate::rate::Rate;
 use crate::selector::Start;
 
 /// Bounds on what a log keeps.
@@ -13,6 +14,8 @@ use crate::selector::Start;
 pub(crate) struct Retention {
     pub(crate) bytes: usize,
     pub(crate) events: usize,
+    /// Age in milliseconds at which an event goes.
+    pub(crate) millis: i64,
 }
 
 /// One stored event, ready to send.
@@ -21,8 +24,8 @@ pub(crate) struct Stored {
     pub(crate) message: Bytes,
     /// Where delivery annotations would be inserted.
     pub(crate) header_len: usize,
-    offset: i64,
-    enqueued: i64,
+    pub(crate) offset: i64,
+    pub(crate) enqueued: i64,
 }
 
 impl Stored {
@@ -59,6 +62,16 @@ pub(crate) struct LogInfo {
     pub(crate) is_empty: bool,
 }
 
+/// What people see of a log.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct LogView {
+    pub(crate) info: LogInfo,
+    pub(crate) events: usize,
+    /// Of the messages alone.
+    pub(crate) bytes: usize,
+    pub(crate) per_second: f64,
+}
+
 /// The newest event ever written, retained or not.
 #[derive(Debug, Clone, Copy)]
 struct Last {
@@ -76,11 +89,20 @@ pub(crate) struct PartitionLog {
     next: i64,
     next_offset: i64,
     last: Option<Last>,
+    rate: Rate,
 }
 
 impl PartitionLog {
     pub(crate) fn new(retention: Retention) -> Self {
-        Self { retention, events: VecDeque::new(), bytes: 0, next: 0, next_offset: 0, last: None }
+        Self {
+            retention,
+            events: VecDeque::new(),
+            bytes: 0,
+            next: 0,
+            next_offset: 0,
+            last: None,
+            rate: Rate::default(),
+        }
     }
 
     /// Stores events at `now`, in milliseconds since 1970, and lets the oldest go. Enqueued times
@@ -103,22 +125,50 @@ impl PartitionLog {
             // still moves on.
             self.next_offset += i64::try_from(event.len().max(1)).unwrap_or(i64::MAX);
         }
-        self.trim();
+        self.rate.add(events.len(), now);
+        self.fit();
+        self.expire(now);
     }
 
     /// Lets the oldest events go until the log is within its bounds; the newest one stays.
-    fn trim(&mut self) {
+    fn fit(&mut self) {
         while self.events.len() > 1
             && (self.bytes > self.retention.bytes || self.events.len() > self.retention.events)
         {
-            if let Some(oldest) = self.events.pop_front() {
-                self.bytes -= oldest.weight();
-            }
+            self.pop();
+        }
+    }
+
+    /// Lets go what has reached its age at `now`, the newest event too.
+    pub(crate) fn expire(&mut self, now: i64) {
+        let youngest = now.saturating_sub(self.retention.millis);
+        while self.events.front().is_some_and(|oldest| oldest.enqueued <= youngest) {
+            self.pop();
+        }
+    }
+
+    /// Lets the events before sequence number `before` go.
+    pub(crate) fn trim(&mut self, before: i64) {
+        while !self.events.is_empty() && self.begin() < before {
+            self.pop();
+        }
+    }
+
+    /// Changes what is kept.
+    pub(crate) fn retain(&mut self, retention: Retention, now: i64) {
+        self.retention = retention;
+        self.fit();
+        self.expire(now);
+    }
+
+    fn pop(&mut self) {
+        if let Some(oldest) = self.events.pop_front() {
+            self.bytes -= oldest.weight();
         }
     }
 
     /// Sequence number of the first retained event, or of the next one when there is none.
-    fn begin(&self) -> i64 {
+    pub(crate) fn begin(&self) -> i64 {
         self.next - self.len()
     }
 
@@ -193,6 +243,15 @@ impl PartitionLog {
             last_offset: self.last.map_or(-1, |last| last.offset).to_string(),
             last_enqueued: self.last.map(|last| last.enqueued),
             is_empty: self.events.is_empty(),
+        }
+    }
+
+    pub(crate) fn view(&self, now: i64) -> LogView {
+        LogView {
+            info: self.info(),
+            events: self.events.len(),
+            bytes: self.bytes - self.events.len() * size_of::<Stored>(),
+            per_second: self.rate.per_second(now),
         }
     }
 

@@ -43,7 +43,7 @@ fn read(
         Some(request::EVENT_HUB) => Ok(Answer::ok(hub_info(&hub))),
         Some(request::EVENT_HUB_PARTITION) => {
             let id = request.text(request::PARTITION).unwrap_or_default();
-            partition_info(&hub, id).map(Answer::ok)
+            partition_info(&hub, id, now).map(Answer::ok)
         }
         _ => Err(argument_error("The property 'type' is not one that can be read.")),
     }
@@ -91,9 +91,9 @@ fn hub_info(hub: &Hub) -> Map {
     map
 }
 
-fn partition_info(hub: &Hub, id: &str) -> Result<Map, Answer> {
+fn partition_info(hub: &Hub, id: &str, now: i64) -> Result<Map, Answer> {
     let partition = hub.partition_number(id).and_then(|number| hub.partition(number));
-    let log = partition.ok_or_else(|| unknown_partition(hub))?.info();
+    let log = partition.ok_or_else(|| unknown_partition(hub))?.info(now);
     let mut map = Map::default();
     map.insert(info::NAME, Value::from(hub.name.clone()));
     map.insert(info::TYPE, Value::from(request::EVENT_HUB_PARTITION.to_owned()));

@@ -112,5 +112,7 @@ pub(crate) mod filter {
 pub(crate) mod condition {
     pub(crate) const ARGUMENT_ERROR: &str = "com.microsoft:argument-error";
     pub(crate) const ARGUMENT_OUT_OF_RANGE: &str = "com.microsoft:argument-out-of-range";
+    /// The hub is switched off.
+    pub(crate) const ENTITY_DISABLED: &str = "com.microsoft:entity-disabled";
     pub(crate) const AUTH_FAILED: &str = "com.microsoft:auth-failed";
 }

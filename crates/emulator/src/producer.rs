@@ -6,7 +6,7 @@ use eventhubs_amqp::codec::{AmqpError, DeliveryState, Symbol, condition};
 use eventhubs_amqp::engine::{Connection, Delivery, LinkId};
 
 use crate::event::{Publication, PublicationError};
-use crate::hub::Hub;
+use crate::hub::{Hub, Usage, not_found};
 use crate::names;
 
 /// Credit granted to a producer. The service's own value is not known; clients accept this one.
@@ -18,11 +18,18 @@ pub(crate) struct Producer {
     hub: Arc<Hub>,
     /// The partition the link is bound to, if its address names one.
     partition: Option<u32>,
+    /// What the client attached to, for error texts.
+    address: String,
 }
 
 impl Producer {
-    pub(crate) fn new(hub: Arc<Hub>, partition: Option<u32>) -> Self {
-        Self { hub, partition }
+    pub(crate) fn new(hub: Arc<Hub>, partition: Option<u32>, address: &str) -> Self {
+        Self { hub, partition, address: address.to_owned() }
+    }
+
+    /// Whether the link may live on.
+    pub(crate) fn check(&self) -> Result<(), AmqpError> {
+        self.hub.check(Usage::Send, &self.address)
     }
 
     /// Stores what arrived at `now` and answers it. Nothing is accepted before it is stored.
@@ -38,7 +45,7 @@ impl Producer {
             let (id, settled, held) = (delivery.id(), delivery.settled(), delivery.held_bytes());
             let outcome = match self.publish(delivery, now) {
                 Ok(()) => DeliveryState::Accepted,
-                Err(error) => DeliveryState::Rejected(Some(rejection(error))),
+                Err(error) => DeliveryState::Rejected(Some(error)),
             };
             engine.consumed(link, held);
             if !settled {
@@ -51,13 +58,15 @@ impl Producer {
         }
     }
 
-    fn publish(&self, delivery: Delivery, now: i64) -> Result<(), PublicationError> {
+    fn publish(&self, delivery: Delivery, now: i64) -> Result<(), AmqpError> {
+        // The hub may have gone since the last turn; the link's end is on its way then.
+        self.check()?;
         let format = delivery.message_format();
-        let publication = Publication::parse(&delivery.into_payload(), format)?;
+        let publication =
+            Publication::parse(&delivery.into_payload(), format).map_err(rejection)?;
         let number = self.partition.unwrap_or_else(|| self.hub.route(publication.key.as_deref()));
-        if let Some(partition) = self.hub.partition(number) {
-            partition.append(&publication.events, now);
-        }
+        let partition = self.hub.partition(number).ok_or_else(|| not_found(&self.address))?;
+        partition.append(&publication.events, now);
         Ok(())
     }
 }

@@ -64,6 +64,16 @@ impl<T: PartialEq> Receivers<T> {
         self.live.retain(|receiver| receiver.handle != *handle);
     }
 
+    /// Those who receive, in the order in which they came.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Receiver<T>> {
+        self.live.iter()
+    }
+
+    /// Whether nobody receives.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.live.is_empty()
+    }
+
     fn too_many(&self, limit: usize) -> AmqpError {
         let names: Vec<_> = self.live.iter().map(|receiver| receiver.name.as_str()).collect();
         AmqpError::new(

@@ -73,6 +73,7 @@ impl Emulator {
     /// delays of faults go by the runtime's clock and do not see it.
     pub fn advance_clock(&self, by: Duration) {
         self.shared.namespace.clock.advance(by);
+        self.shared.namespace.expire();
         self.shared.namespace.ring_all(&Signal::Clock);
     }
 }

@@ -149,3 +149,26 @@ proptest! {
         prop_assert_eq!(section::text(&pairs[3].1), Some(key.as_str()));
     }
 }
+
+#[test]
+fn poison_is_stored_as_it_is() {
+    let stamp = Stamp { sequence: 7, offset: 9, enqueued: 5 };
+    let written = |message: &'static [u8]| {
+        let mut out = BytesMut::new();
+        let event = Incoming::poison(Bytes::from_static(message));
+        let header = event.write(stamp, &mut out);
+        (header, out.freeze())
+    };
+    let (_, out) = written(b"no section at all");
+    assert_eq!(&out[..], b"no section at all");
+    let (_, out) = written(b"");
+    assert!(out.starts_with(b"\x00\x53\x72"), "a message without sections is none of them");
+    let (header, out) = written(b"\x00\x53\x75\xa0\x01x\x00\x53\x99");
+    assert!(header == 0 && out.ends_with(b"\x00\x53\x75\xa0\x01x\x00\x53\x99"));
+    assert!(out.starts_with(b"\x00\x53\x72"), "the place comes first");
+    let (header, out) = written(b"\x00\x53\x70\x45\x00\x53\x75\xff");
+    assert_eq!(header, 4);
+    assert!(out.starts_with(b"\x00\x53\x70\x45\x00\x53\x72") && out.ends_with(b"\x00\x53\x75\xff"));
+    let (_, out) = written(b"\x00\x53\x77\x45");
+    assert!(out.ends_with(b"\x00\x53\x77\x45"), "a sound one is stored like any other");
+}

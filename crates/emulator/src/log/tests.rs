@@ -2,7 +2,8 @@ use super::*;
 use crate::event::Publication;
 use proptest::prelude::*;
 
-const ROOMY: Retention = Retention { bytes: 1 << 20, events: 1000 };
+const DAY: i64 = 86_400_000;
+const ROOMY: Retention = Retention { bytes: 1 << 20, events: 1000, millis: DAY };
 
 fn message(body: &[u8]) -> Bytes {
     let mut bytes = vec![0x00, 0x53, 0x75, 0xa0, body.len() as u8];
@@ -125,7 +126,7 @@ fn positions_beyond_the_end_are_refused_in_the_services_words() {
 
 #[test]
 fn the_oldest_go_first_and_positions_move_up() {
-    let mut log = PartitionLog::new(Retention { bytes: 1 << 20, events: 4 });
+    let mut log = PartitionLog::new(Retention { bytes: 1 << 20, events: 4, millis: DAY });
     for number in 0..10 {
         append(&mut log, number, 0);
     }
@@ -138,12 +139,12 @@ fn the_oldest_go_first_and_positions_move_up() {
 
 #[test]
 fn bytes_are_bounded_and_the_newest_event_stays() {
-    let mut log = PartitionLog::new(Retention { bytes: 1, events: 1000 });
+    let mut log = PartitionLog::new(Retention { bytes: 1, events: 1000, millis: DAY });
     for number in 0..5 {
         append(&mut log, number, 0);
         assert_eq!(read(&log, 0, 10).0, [number]);
     }
-    let mut log = PartitionLog::new(Retention { bytes: 1000, events: usize::MAX });
+    let mut log = PartitionLog::new(Retention { bytes: 1000, events: usize::MAX, millis: DAY });
     for number in 0..200 {
         append(&mut log, number, 0);
         assert!(log.bytes <= 1000);
@@ -168,7 +169,7 @@ proptest! {
         keep in 1usize..50,
         piece in 1usize..7,
     ) {
-        let mut log = PartitionLog::new(Retention { bytes: usize::MAX, events: keep });
+        let mut log = PartitionLog::new(Retention { bytes: usize::MAX, events: keep, millis: DAY });
         let mut written = 0;
         for count in counts {
             let events: Vec<_> = (0..count)
@@ -191,4 +192,48 @@ proptest! {
         prop_assert_eq!(seen, written.min(keep));
         prop_assert_eq!(position, log.end());
     }
+}
+
+#[test]
+fn events_go_when_they_have_reached_their_age() {
+    let mut log = PartitionLog::new(Retention { millis: 100, ..ROOMY });
+    for (number, now) in [(0, 1000), (1, 1050), (2, 1050)] {
+        append(&mut log, number, now);
+    }
+    log.expire(1099);
+    assert_eq!(log.begin(), 0);
+    log.expire(1100);
+    assert_eq!(read(&log, 0, 10), (vec![1, 2], 3), "whoever stood before them moves up");
+    log.expire(1150);
+    let info = log.info();
+    assert_eq!((info.begin_sequence, info.last_sequence, info.is_empty), (3, 2, true));
+    assert_eq!((info.last_offset.as_str(), info.last_enqueued), ("12", Some(1050)));
+    assert_eq!(log.bytes, 0);
+    assert_eq!(log.resolve(&Start::Earliest), Ok(3));
+    assert_eq!(log.resolve(&offset("0", false)), Ok(3));
+    assert_eq!(log.resolve(&Start::Sequence { number: 0, inclusive: true }), Ok(3));
+    assert!(log.resolve(&Start::Sequence { number: 3, inclusive: true }).is_err());
+    append(&mut log, 3, 1200);
+    assert_eq!(read(&log, 0, 10), (vec![3], 4));
+    assert_eq!(log.info().last_offset, "18", "offsets go on as well");
+}
+
+#[test]
+fn trimming_moves_the_beginning_and_nothing_else() {
+    let mut log = filled(5);
+    for (before, begin) in [(-5, 0), (0, 0), (2, 2), (1, 2), (5, 5), (i64::MAX, 5)] {
+        log.trim(before);
+        assert_eq!(log.info().begin_sequence, begin, "before {before}");
+        assert_eq!(log.info().last_sequence, 4);
+    }
+    assert!(log.info().is_empty);
+}
+
+#[test]
+fn a_shorter_retention_applies_at_once() {
+    let mut log = filled(5);
+    log.retain(Retention { millis: 10, ..ROOMY }, 1012);
+    assert_eq!(log.begin(), 3);
+    log.retain(Retention { events: 1, ..ROOMY }, 1012);
+    assert_eq!(log.begin(), 4);
 }
