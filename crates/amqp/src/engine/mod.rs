@@ -45,6 +45,7 @@ mod id;
 mod input;
 mod link;
 mod linking;
+mod misbehaving;
 mod options;
 mod output;
 mod receiving;

@@ -32,6 +32,8 @@ pub(crate) struct Session {
     pub(crate) next_incoming_id: u32,
     /// Receiving: transfer frames the peer may still send before our next flow.
     pub(crate) incoming_window: u32,
+    /// Advertised as 0 until its owner opens it again.
+    pub(crate) shut: bool,
     /// Bytes of whole deliveries on this session not yet let go. Those under way do not count: a
     /// window that they shut could never open again.
     pub(crate) held: usize,
@@ -62,6 +64,7 @@ impl Session {
             remote_handle_max: u32::MAX,
             next_incoming_id: 0,
             incoming_window: options.incoming_window,
+            shut: false,
             held: 0,
             next_outgoing_id: options.next_outgoing_id,
             remote_window: 0,
@@ -101,17 +104,18 @@ impl Session {
     /// Whether the window has shrunk to half and may be opened again.
     #[inline]
     pub(crate) fn window_is_due(&self, soft_bytes: usize) -> bool {
-        self.incoming_window <= self.options.incoming_window / 2 && self.held < soft_bytes
+        let half = self.options.incoming_window / 2;
+        self.incoming_window <= half && self.held < soft_bytes && !self.shut
     }
 
     /// The session half of a flow of ours, with the window opened as far as memory allows.
     pub(crate) fn flow(&mut self, soft_bytes: usize) -> Flow {
-        if self.held < soft_bytes {
+        if self.held < soft_bytes && !self.shut {
             self.incoming_window = self.options.incoming_window;
         }
         Flow {
             next_incoming_id: self.remote_channel.map(|_| self.next_incoming_id),
-            incoming_window: self.incoming_window,
+            incoming_window: if self.shut { 0 } else { self.incoming_window },
             next_outgoing_id: self.next_outgoing_id,
             outgoing_window: self.options.outgoing_window,
             ..Flow::default()

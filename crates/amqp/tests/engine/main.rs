@@ -4,6 +4,7 @@
 mod close;
 mod hostile;
 mod links;
+mod misbehaving;
 mod ordered;
 mod owner;
 mod raw;
