@@ -100,6 +100,8 @@ pub(crate) struct Broker {
     pub(crate) namespace: Arc<Namespace>,
     pub(crate) bell: Arc<Bell>,
     pub(crate) number: u64,
+    /// Whether TLS has proved who the client is.
+    pub(crate) certified: bool,
     pub(crate) links: HashMap<LinkId, Link>,
     pub(crate) grants: Grants,
     /// Consumer links that may have something to send.
@@ -120,6 +122,7 @@ impl Broker {
             namespace,
             bell,
             number,
+            certified: false,
             links: HashMap::new(),
             grants: Grants::default(),
             ready: Vec::new(),
@@ -212,7 +215,7 @@ impl Broker {
         match event {
             Event::SaslInit { mechanism, initial_response, .. } => {
                 let response = initial_response.unwrap_or_default();
-                match plain::check(&mechanism, &response, &self.namespace.keys) {
+                match plain::check(&mechanism, &response, &self.namespace.keys, self.certified) {
                     plain::Outcome::Anonymous => engine.sasl_outcome(Code::Ok),
                     plain::Outcome::Proved(rights) => {
                         self.grants.put_namespace(rights);

@@ -1,12 +1,14 @@
 //! What an emulator serves: hubs, keys, listeners and limits.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use thiserror::Error;
 
 use crate::hub_config::{HubConfig, MAX_PARTITIONS, MAX_RETENTION};
+use crate::listener::{Listener, ListenerKind};
+use crate::tls_config::TlsConfig;
 
 /// Name of the hub that exists when none is configured.
 pub const DEFAULT_HUB: &str = "hub";
@@ -152,9 +154,11 @@ pub struct Config {
     pub hubs: Vec<HubConfig>,
     /// Keys; when empty, `RootManageSharedAccessKey` = `SAS_KEY_VALUE` with all rights.
     pub keys: Vec<SasKey>,
-    /// Addresses to listen on for plaintext AMQP; port 0 takes a free port. When empty the
-    /// emulator is reached in memory only.
-    pub listen: Vec<SocketAddr>,
+    /// Where to listen, and for what; default plaintext AMQP on a free port of `127.0.0.1`. When
+    /// empty the emulator is reached in memory only.
+    pub listeners: Vec<Listener>,
+    /// The certificate of listeners with TLS; default one made at start.
+    pub tls: TlsConfig,
     /// Delay of everything the emulator writes, order kept; default none.
     pub latency: Duration,
     /// Accepts messages above [`Limits::max_message_size`], as the service sometimes does.
@@ -168,7 +172,8 @@ impl Default for Config {
         Self {
             hubs: Vec::new(),
             keys: Vec::new(),
-            listen: vec![SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))],
+            listeners: vec![Listener::new(ListenerKind::Plain, (Ipv4Addr::LOCALHOST, 0).into())],
+            tls: TlsConfig::default(),
             latency: Duration::ZERO,
             lenient: false,
             limits: Limits::default(),
@@ -265,21 +270,6 @@ impl Config {
     #[must_use]
     pub fn with_sas_key(mut self, key: SasKey) -> Self {
         self.keys.push(key);
-        self
-    }
-
-    /// Replaces the addresses to listen on.
-    #[must_use]
-    pub fn with_listen(mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
-        self.listen = addresses.into_iter().collect();
-        self
-    }
-
-    /// No sockets: the emulator is reached through
-    /// [`Emulator::connect_memory`](crate::Emulator::connect_memory) only.
-    #[must_use]
-    pub fn in_memory(mut self) -> Self {
-        self.listen.clear();
         self
     }
 

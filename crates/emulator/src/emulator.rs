@@ -4,7 +4,7 @@ mod faults;
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use eventhubs_amqp::engine::Connection;
 use eventhubs_amqp::net::{DriveOptions, Stream, drive};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -20,9 +20,14 @@ use tokio::time::Instant;
 
 use crate::broker::{self, Broker};
 use crate::config::{Config, ConfigError};
+use crate::door::Door;
 use crate::hub::Namespace;
 use crate::latency;
-use crate::listen;
+use crate::listen::{self, Bound};
+use crate::listener::{Listener, ListenerKind};
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
+use crate::tls_config::TlsFault;
 
 /// Time that connections get to answer our close before they are cut off.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -49,7 +54,10 @@ const MEMORY_STREAM_BYTES: usize = 256 * 1024;
 /// ```
 pub struct Emulator {
     shared: Arc<Shared>,
+    listeners: Vec<Listener>,
     addresses: Vec<SocketAddr>,
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<Tls>>,
     runtime: Handle,
 }
 
@@ -78,6 +86,20 @@ pub enum StartError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// This build was made without what a listener needs.
+    #[error("cannot listen for {kind}: built without feature `{feature}`")]
+    Feature {
+        /// What the listener is for.
+        kind: ListenerKind,
+        /// The feature that serves it.
+        feature: &'static str,
+    },
+    /// A certificate or key cannot be used.
+    #[error("cannot serve TLS: {reason}")]
+    Tls {
+        /// What is wrong; never what stands in a key.
+        reason: String,
+    },
 }
 
 impl Emulator {
@@ -90,46 +112,105 @@ impl Emulator {
     /// Outside a tokio runtime with time and network drivers.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         config.validate()?;
-        let mut listeners = Vec::with_capacity(config.listen.len());
-        for address in &config.listen {
-            let failed = |source| StartError::Listen { address: *address, source };
-            let listener = listen::listen(*address).map_err(failed)?;
-            listeners.push((listener.local_addr().map_err(failed)?, listener));
+        for Listener { kind, .. } in config.listeners.iter().copied() {
+            if let Some(feature) = kind.missing_feature() {
+                return Err(StartError::Feature { kind, feature });
+            }
+        }
+        let namespace = Arc::new(Namespace::new(&config));
+        #[cfg(feature = "tls")]
+        let tls = certificates(&config, &namespace)?;
+        let mut all = Vec::with_capacity(config.listeners.len());
+        for listener in &config.listeners {
+            let failed = |(address, source)| StartError::Listen { address, source };
+            all.push(listen::bind(*listener).map_err(failed)?);
         }
         let shared = Arc::new(Shared {
-            namespace: Arc::new(Namespace::new(&config)),
+            namespace,
             latency: config.latency,
             room: Arc::new(Semaphore::new(config.limits.connections)),
             tasks: Mutex::default(),
             stopping: watch::Sender::new(false),
         });
         let runtime = Handle::current();
-        let mut addresses = Vec::with_capacity(listeners.len());
-        for (address, listener) in listeners {
-            addresses.push(address);
-            shared.spawn(&runtime, accept(Arc::clone(&shared), runtime.clone(), listener));
+        let listeners: Vec<_> = all.iter().map(|bound| bound.listener).collect();
+        for Bound { listener, sockets } in all {
+            let door = Door {
+                kind: listener.kind,
+                #[cfg(feature = "tls")]
+                tls: tls.clone(),
+            };
+            for socket in sockets {
+                let accepting = accept(Arc::clone(&shared), runtime.clone(), door.clone(), socket);
+                shared.spawn(&runtime, accepting);
+            }
         }
-        Ok(Self { shared, addresses, runtime })
+        let plain = listeners.iter().filter(|listener| listener.kind == ListenerKind::Plain);
+        let addresses = plain.map(|listener| listener.address).collect();
+        Ok(Self {
+            shared,
+            listeners,
+            addresses,
+            #[cfg(feature = "tls")]
+            tls,
+            runtime,
+        })
     }
 
-    /// The addresses that are listened on, in the order of the configuration; ports given as 0
-    /// are resolved.
+    /// The addresses that are listened on for plaintext AMQP, in the order of the configuration;
+    /// ports given as 0 are resolved.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
+    /// All that is listened on, in the order of the configuration, with ports that were given as
+    /// 0 resolved. `dual_stack` says whether both families are bound.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    /// The certificate of the authority made at start, in PEM, for clients to trust. None without
+    /// a listener that has TLS, and when the certificate was given.
+    pub fn ca_pem(&self) -> Option<String> {
+        #[cfg(feature = "tls")]
+        return self.tls.as_ref()?.ca_pem();
+        #[cfg(not(feature = "tls"))]
+        None
+    }
+
+    /// Changes what is wrong with TLS on purpose, or puts it right, for connections accepted from
+    /// now on. Connections in use stay as they are.
+    ///
+    /// # Errors
+    /// [`StartError::Tls`] when no listener has TLS, or when a certificate that was given would
+    /// have to be made wrong.
+    pub fn set_tls_fault(&self, fault: Option<TlsFault>) -> Result<(), StartError> {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            return tls.set_fault(fault).map_err(|reason| StartError::Tls { reason });
+        }
+        let _ = fault;
+        Err(StartError::Tls { reason: "no listener has it".to_owned() })
+    }
+
     /// A connection string for the namespace, with the first key. Clients reach the first
-    /// listener with it; without a listener it names `localhost` and serves to make tokens.
+    /// plaintext listener with it. Without one it names the first other listener, and when that
+    /// one has TLS, it does not say `UseDevelopmentEmulator=true`, which means plaintext; without
+    /// any listener it names `localhost` and serves to make tokens.
     pub fn connection_string(&self) -> String {
-        let endpoint = match self.addresses.first() {
-            Some(address) => reachable(*address).to_string(),
-            None => "localhost".to_owned(),
+        let is_plain = |listener: &&Listener| listener.kind == ListenerKind::Plain;
+        let plain = self.listeners.iter().find(is_plain);
+        let listener = plain.or_else(|| self.listeners.first());
+        let endpoint = listener.map(|listener| listener.reachable().to_string());
+        let endpoint = endpoint.as_deref().unwrap_or("localhost");
+        let development = match listener.is_some_and(|listener| listener.kind.is_tls()) {
+            true => "",
+            false => ";UseDevelopmentEmulator=true",
         };
         let key = self.shared.namespace.keys.first();
         let (name, key) = key.map_or(("", ""), |key| (key.name.as_str(), key.key.as_str()));
         format!(
-            "Endpoint=sb://{endpoint};SharedAccessKeyName={name};SharedAccessKey={key};\
-             UseDevelopmentEmulator=true"
+            "Endpoint=sb://{endpoint};SharedAccessKeyName={name};SharedAccessKey={key}{development}"
         )
     }
 
@@ -176,7 +257,7 @@ impl Drop for Emulator {
 
 impl fmt::Debug for Emulator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Emulator").field("addresses", &self.addresses).finish_non_exhaustive()
+        f.debug_struct("Emulator").field("listeners", &self.listeners).finish_non_exhaustive()
     }
 }
 
@@ -193,27 +274,75 @@ impl Shared {
         }
     }
 
-    /// Serves one connection in a task of its own.
-    fn serve<S: Stream>(&self, runtime: &Handle, stream: S, permit: OwnedSemaphorePermit) {
+    /// Serves one connection in a task of its own, without a handshake before it.
+    fn serve(&self, runtime: &Handle, stream: impl Stream, permit: OwnedSemaphorePermit) {
         let broker = Broker::new(Arc::clone(&self.namespace));
-        let engine =
-            Connection::new(broker::engine_options(broker.number), Instant::now().into_std());
-        let delay = self.latency;
+        let serving = serving(broker, stream, self.latency);
         self.spawn(runtime, async move {
-            let options = DriveOptions::default();
-            if delay.is_zero() {
-                drive(stream, engine, broker, options).await;
-            } else {
-                let (stream, relay) = latency::delayed(stream, delay);
-                tokio::join!(drive(stream, engine, broker, options), relay);
+            serving.await;
+            drop(permit);
+        });
+    }
+
+    /// Lets one connection in through `door`, in a task of its own.
+    fn admit(
+        self: &Arc<Self>,
+        runtime: &Handle,
+        door: Door,
+        stream: TcpStream,
+        permit: OwnedSemaphorePermit,
+    ) {
+        if door.kind == ListenerKind::Plain {
+            return self.serve(runtime, stream, permit);
+        }
+        let shared = Arc::clone(self);
+        // Connections are numbered in the order in which they were accepted.
+        let mut broker = Broker::new(Arc::clone(&self.namespace));
+        self.spawn(runtime, async move {
+            let mut stopping = shared.stopping.subscribe();
+            let entered = tokio::select! {
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+                entered = door.enter(stream) => entered,
+            };
+            match entered {
+                Ok(entered) => {
+                    broker.certified = entered.certified;
+                    serving(broker, entered.stream, shared.latency).await;
+                }
+                Err(error) => tracing::debug!(kind = %door.kind, %error, "no handshake"),
             }
             drop(permit);
         });
     }
 }
 
+/// All that is done with one connection.
+async fn serving(broker: Broker, stream: impl Stream, delay: Duration) {
+    let engine = Connection::new(broker::engine_options(broker.number), Instant::now().into_std());
+    let options = DriveOptions::default();
+    if delay.is_zero() {
+        drive(stream, engine, broker, options).await;
+    } else {
+        let (stream, relay) = latency::delayed(stream, delay);
+        tokio::join!(drive(stream, engine, broker, options), relay);
+    }
+}
+
+/// Reads or makes the certificate of listeners with TLS, if there are any.
+#[cfg(feature = "tls")]
+fn certificates(config: &Config, namespace: &Namespace) -> Result<Option<Arc<Tls>>, StartError> {
+    if !config.listeners.iter().any(|listener| listener.kind.is_tls()) {
+        return Ok(None);
+    }
+    let now = u64::try_from(namespace.clock.now()).unwrap_or_default();
+    match Tls::new(&config.tls, Duration::from_millis(now)) {
+        Ok(tls) => Ok(Some(Arc::new(tls))),
+        Err(reason) => Err(StartError::Tls { reason }),
+    }
+}
+
 /// Accepts connections until the emulator stops.
-async fn accept(shared: Arc<Shared>, runtime: Handle, listener: TcpListener) {
+async fn accept(shared: Arc<Shared>, runtime: Handle, door: Door, listener: TcpListener) {
     let mut stopping = shared.stopping.subscribe();
     loop {
         let accepted = tokio::select! {
@@ -230,7 +359,7 @@ async fn accept(shared: Arc<Shared>, runtime: Handle, listener: TcpListener) {
                     tracing::debug!(%peer, %error, "the connection went at once");
                     continue;
                 }
-                shared.serve(&runtime, stream, permit);
+                shared.admit(&runtime, door.clone(), stream, permit);
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -243,16 +372,6 @@ async fn accept(shared: Arc<Shared>, runtime: Handle, listener: TcpListener) {
     }
 }
 
-/// An address that a client on this machine can dial: wildcards become loopback.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        ip if !ip.is_unspecified() => ip,
-        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-    };
-    SocketAddr::new(ip, address.port())
-}
-
 mod hubs;
 
 pub use hubs::StoredEvent;
@@ -260,14 +379,6 @@ pub use hubs::StoredEvent;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn wildcards_are_dialled_on_loopback() {
-        let text = |address: &str| reachable(address.parse().unwrap()).to_string();
-        assert_eq!(text("0.0.0.0:5"), "127.0.0.1:5");
-        assert_eq!(text("[::]:5"), "[::1]:5");
-        assert_eq!(text("10.0.0.1:5"), "10.0.0.1:5");
-    }
 
     #[tokio::test]
     async fn a_taken_address_is_named() {

@@ -20,12 +20,15 @@
 
 mod address;
 mod admission;
+#[cfg(feature = "tls")]
+mod authority;
 mod bell;
 mod broker;
 mod cbs;
 mod clock;
 mod config;
 mod consumer;
+mod door;
 mod emulator;
 mod event;
 mod fault;
@@ -35,6 +38,7 @@ mod hub_config;
 mod hub_error;
 mod latency;
 mod listen;
+mod listener;
 mod log;
 mod management;
 mod names;
@@ -50,8 +54,13 @@ mod sas;
 mod section;
 mod selector;
 mod snapshot;
+#[cfg(feature = "tls")]
+mod tls;
+mod tls_config;
 #[cfg(test)]
 mod token;
+#[cfg(feature = "ws")]
+mod web_socket;
 #[cfg(test)]
 mod wire;
 
@@ -69,4 +78,6 @@ pub use hub_config::{
     MAX_PARTITIONS, MAX_RETENTION,
 };
 pub use hub_error::HubError;
+pub use listener::{Listener, ListenerKind};
 pub use snapshot::{GroupSnapshot, HubSnapshot, PartitionSnapshot, ReceiverSnapshot};
+pub use tls_config::{Identity, TlsConfig, TlsFault};

@@ -1,75 +1,15 @@
 //! `eventhubs-emulator`: Event Hubs on a port of this machine.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Parser;
-use eventhubs_emulator::{Config, Emulator, HubConfig};
+use eventhubs_emulator::Emulator;
 use tokio::sync::oneshot;
 
-/// Event Hubs on a port of this machine, for tests and for work without a cloud.
-///
-/// When it accepts connections it prints `ready amqp=HOST:PORT` (one `amqp=` per listener) and
-/// then one line with the connection string. It ends on Ctrl-C, and when its standard input is a
-/// pipe or a socket that reaches its end: a child process ends with its parent. A terminal, a file
-/// or /dev/null as standard input is not looked at.
-#[derive(Debug, Parser)]
-#[command(name = "eventhubs-emulator", version, after_help = EXAMPLES)]
-struct Arguments {
-    /// A hub and its number of partitions; may be given several times [default: hub:4]
-    #[arg(long = "hub", value_name = "NAME:PARTITIONS", value_parser = parse_hub)]
-    hubs: Vec<HubConfig>,
+use crate::arguments::{Arguments, named};
 
-    /// Address for plaintext AMQP, port 0 for a free one; may be given several times
-    #[arg(long = "amqp", value_name = "ADDR", default_value = "127.0.0.1:5672")]
-    amqp: Vec<String>,
-
-    /// A key with all rights; may be given several times; the first one is in the connection
-    /// string [default: RootManageSharedAccessKey:SAS_KEY_VALUE]
-    #[arg(long = "sas", value_name = "NAME:KEY", value_parser = parse_key)]
-    keys: Vec<Key>,
-
-    /// Delay of everything that is written, in milliseconds; order is kept
-    #[arg(long, value_name = "MS", default_value_t = 0)]
-    latency: u64,
-
-    /// Accept messages of up to 20 MiB instead of 1 MiB
-    #[arg(long)]
-    lenient: bool,
-}
-
-const EXAMPLES: &str = "\
-Examples:
-  eventhubs-emulator
-  eventhubs-emulator --hub orders:2 --hub telemetry:8 --amqp 127.0.0.1:0
-  eventhubs-emulator --amqp 127.0.0.1:5672 --amqp [::1]:5672 --latency 5";
-
-/// A name and a key that `Debug` does not show.
-#[derive(Clone)]
-struct Key {
-    name: String,
-    key: String,
-}
-
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Key").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-fn parse_hub(text: &str) -> Result<HubConfig, String> {
-    let (name, partitions) = text.rsplit_once(':').ok_or("use NAME:PARTITIONS")?;
-    let partitions =
-        partitions.parse().map_err(|_| format!("'{partitions}' is not a number of partitions"))?;
-    Ok(HubConfig::new(name, partitions))
-}
-
-fn parse_key(text: &str) -> Result<Key, &'static str> {
-    let (name, key) = text.split_once(':').ok_or("use NAME:KEY")?;
-    Ok(Key { name: name.to_owned(), key: key.to_owned() })
-}
+mod arguments;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -84,7 +24,14 @@ fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> io::Result<()> {
-    let emulator = Emulator::start(config(arguments)?).await.map_err(io::Error::other)?;
+    let ca_out = arguments.ca_out.clone();
+    let emulator = Emulator::start(arguments.config()?).await.map_err(io::Error::other)?;
+    if let Some(path) = ca_out {
+        let nothing = || io::Error::other("--ca-out: there is no listener with TLS");
+        let pem = emulator.ca_pem().ok_or_else(nothing)?;
+        std::fs::write(&path, pem).map_err(|error| named(path.display(), error))?;
+    }
+    warn(&emulator);
     announce(&emulator)?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,
@@ -94,38 +41,23 @@ async fn run(arguments: Arguments) -> io::Result<()> {
     Ok(())
 }
 
-fn config(arguments: Arguments) -> io::Result<Config> {
-    let mut config = Config::default()
-        .with_latency(Duration::from_millis(arguments.latency))
-        .with_lenient(arguments.lenient);
-    config.listen.clear();
-    for text in &arguments.amqp {
-        config.listen.push(resolve(text)?);
+/// Whoever can reach a listener can use the emulator's keys, which are no secrets.
+fn warn(emulator: &Emulator) {
+    for listener in emulator.listeners() {
+        if !listener.address.ip().is_loopback() {
+            let (kind, address) = (listener.kind, listener.address);
+            let text = "other machines may reach it";
+            let _ = writeln!(io::stderr(), "eventhubs-emulator: warning: {kind}={address}: {text}");
+        }
     }
-    for hub in arguments.hubs {
-        config = config.with_hub_config(hub);
-    }
-    for Key { name, key } in arguments.keys {
-        config = config.with_key(name, key);
-    }
-    Ok(config)
-}
-
-/// An address in numbers, or the first one that a name stands for.
-fn resolve(text: &str) -> io::Result<SocketAddr> {
-    let not_found = |reason: String| {
-        io::Error::new(io::ErrorKind::InvalidInput, format!("--amqp {text}: {reason}"))
-    };
-    let mut addresses = text.to_socket_addrs().map_err(|error| not_found(error.to_string()))?;
-    addresses.next().ok_or_else(|| not_found("the name has no address".to_owned()))
 }
 
 /// Tells whoever waits for it that connections are accepted.
 fn announce(emulator: &Emulator) -> io::Result<()> {
     let mut out = io::stdout().lock();
     write!(out, "ready")?;
-    for address in emulator.addresses() {
-        write!(out, " amqp={address}")?;
+    for listener in emulator.listeners() {
+        write!(out, " {}={}", listener.kind, listener.address)?;
     }
     writeln!(out, "\n{}", emulator.connection_string())?;
     out.flush()
@@ -178,17 +110,5 @@ mod tests {
         assert!(is_connected(&pipe), "started by a parent that keeps the other end");
         let (socket, _peer) = std::os::unix::net::UnixStream::pair().unwrap();
         assert!(is_connected(&socket), "node gives its children sockets");
-    }
-
-    #[test]
-    fn arguments_are_read() {
-        use clap::CommandFactory;
-
-        Arguments::command().debug_assert();
-        assert_eq!(parse_hub("a:b:3"), Ok(HubConfig::new("a:b", 3)), "checked later, by name");
-        assert!(parse_hub("a").is_err() && parse_hub("a:x").is_err());
-        let key = parse_key("name:k:ey=").unwrap();
-        assert_eq!((key.name.as_str(), key.key.as_str()), ("name", "k:ey="));
-        assert!(!format!("{key:?}").contains("k:ey"));
     }
 }

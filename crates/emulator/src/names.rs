@@ -17,6 +17,15 @@ pub(crate) const GROUPS_SEGMENT: &str = "ConsumerGroups";
 /// SASL mechanisms in the order in which the service offers them.
 pub(crate) const SASL_MECHANISMS: [&str; 4] = ["MSSBCBS", "PLAIN", "ANONYMOUS", "EXTERNAL"];
 
+/// AMQP over WebSocket.
+#[cfg(feature = "ws")]
+pub(crate) mod web_socket {
+    /// Where it is spoken; a slash may follow.
+    pub(crate) const PATH: &str = "/$servicebus/websocket";
+    /// Sub-protocols that mean AMQP: the registered one and the service's own.
+    pub(crate) const PROTOCOLS: [&str; 2] = ["amqp", "AMQPWSB10"];
+}
+
 /// Message format of a batch envelope; each data section holds one encoded message.
 pub(crate) const BATCH_FORMAT: u32 = 0x8001_3700;
 

@@ -7,14 +7,18 @@ use crate::config::{Rights, SasKey};
 pub(crate) enum Outcome {
     /// Nothing is proved; tokens decide later.
     Anonymous,
-    /// The client knows a key of the namespace.
+    /// The client knows a key of the namespace, or has a certificate.
     Proved(Rights),
     /// The client claims a key and does not know it.
     Refused,
 }
 
-/// Looks at the initial response of `mechanism`.
-pub(crate) fn check(mechanism: &str, response: &[u8], keys: &[SasKey]) -> Outcome {
+/// Looks at the initial response of `mechanism`. `certified` says that TLS has proved who the
+/// client is; EXTERNAL without that proves nothing, as ANONYMOUS.
+pub(crate) fn check(mechanism: &str, response: &[u8], keys: &[SasKey], certified: bool) -> Outcome {
+    if mechanism == "EXTERNAL" && certified {
+        return Outcome::Proved(Rights::ALL);
+    }
     if mechanism != "PLAIN" {
         return Outcome::Anonymous;
     }
@@ -40,9 +44,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_proves_anything() {
+    fn of_keys_only_plain_proves_anything() {
         let keys = [SasKey::new("name", "key").with_rights(Rights::SEND)];
-        let check = |mechanism, response: &[u8]| super::check(mechanism, response, &keys);
+        let check = |mechanism, response: &[u8]| super::check(mechanism, response, &keys, false);
         assert_eq!(check("ANONYMOUS", b"\0name"), Outcome::Anonymous);
         assert_eq!(check("MSSBCBS", b""), Outcome::Anonymous);
         assert_eq!(check("PLAIN", b"\0name\0key"), Outcome::Proved(Rights::SEND));
@@ -52,5 +56,13 @@ mod tests {
             assert_eq!(check("PLAIN", response), Outcome::Refused, "{response:?}");
         }
         assert_eq!(check("PLAIN", b"\0name\0key\0more"), Outcome::Refused);
+    }
+
+    #[test]
+    fn a_certificate_counts_only_for_who_refers_to_it() {
+        assert_eq!(check("EXTERNAL", b"", &[], true), Outcome::Proved(Rights::ALL));
+        assert_eq!(check("EXTERNAL", b"", &[], false), Outcome::Anonymous);
+        assert_eq!(check("ANONYMOUS", b"", &[], true), Outcome::Anonymous);
+        assert_eq!(check("PLAIN", b"\0name\0key", &[], true), Outcome::Refused);
     }
 }

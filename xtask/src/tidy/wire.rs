@@ -29,7 +29,12 @@ pub(super) fn check(doc: &str, files: &[(&'static str, &str, &str)]) -> Vec<Find
             findings.push(Finding::whole(path, "the file that spells the wire names is gone"));
         }
         let source = RustSource::split(text);
-        for literal in source.strings.iter().filter(|one| !source.is_test_line(one.line)) {
+        let lines: Vec<&str> = source.code.lines().collect();
+        // A feature's name in an attribute is no name on the wire.
+        let is_attribute =
+            |line: usize| lines.get(line).is_some_and(|text| text.trim_start().starts_with("#["));
+        let is_name = |line| !source.is_test_line(line) && !is_attribute(line);
+        for literal in source.strings.iter().filter(|one| is_name(one.line)) {
             names.entry(literal.text.clone()).or_default().insert(by);
         }
         for number in hexadecimals(&source.code) {
@@ -153,6 +158,12 @@ mod tests {
     #[test]
     fn tables_that_agree_have_no_findings() {
         assert_eq!(problems(DOC_TEXT, CLIENT, EMULATOR), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_feature_is_no_name() {
+        let more = format!("#[cfg(feature = \"extra\")]\n{EMULATOR}");
+        assert_eq!(problems(DOC_TEXT, CLIENT, &more), Vec::<String>::new());
     }
 
     #[test]
