@@ -84,8 +84,9 @@ impl fmt::Debug for SasKey {
 /// Bounds on what the emulator keeps and lets in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of events kept per partition before the oldest go; default 64 MiB. One accepted
-    /// message more than this may be held for as long as its events are being delivered.
+    /// Bytes of events kept per partition before the oldest go, 32 more for each event counted in;
+    /// default 64 MiB. Up to 64 KiB or one accepted message more than this is held, and so is
+    /// either for as long as its events are being delivered.
     pub partition_bytes: usize,
     /// Events kept per partition before the oldest go; default 1 000 000.
     pub partition_events: usize,

@@ -193,8 +193,8 @@ impl Consumer {
         let (partition, metric) = (&self.partition, self.runtime_metric);
         let progress = partition.read(self.next, bounds, &self.seat, now, metric, chunk);
         self.waiting = progress.waiting;
-        let first = progress.next - i64::try_from(chunk.len()).unwrap_or(i64::MAX);
-        for (event, sequence) in chunk.drain(..).zip(first..) {
+        for event in chunk.drain(..) {
+            let sequence = event.sequence;
             let payload = match &progress.tail {
                 Some(tail) => event::with_tail(&event.message, event.header_len, tail),
                 None => event.message,

@@ -150,9 +150,10 @@ impl Incoming {
 
     /// Bytes that [`Incoming::write`] adds at most.
     pub(crate) fn written_len(&self) -> usize {
-        // Names, widest values and map heads of the four system annotations.
-        const SYSTEM: usize = 160;
-        self.message.len() + self.key.as_ref().map_or(0, String::len) + SYSTEM
+        // Section and map head, names and widest values of the system annotations.
+        const PLACE: usize = 12 + (23 + 9) + (14 + 2 + 19) + (21 + 9);
+        const KEY: usize = 21 + 5;
+        self.message.len() + PLACE + self.key.as_ref().map_or(0, |key| KEY + key.len())
     }
 
     /// Bytes as the producer sent them.

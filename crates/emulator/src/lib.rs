@@ -52,6 +52,7 @@ mod request;
 mod requests;
 mod sas;
 mod section;
+mod segment;
 mod selector;
 mod snapshot;
 #[cfg(feature = "tls")]

@@ -1,13 +1,20 @@
-//! The log of one partition: a queue of stored events with a bound on bytes and count.
+//! The log of one partition: a queue of stored events with bounds on bytes, count and age.
 
 use std::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
 use thiserror::Error;
 
 use crate::event::{Incoming, Stamp, Tail};
 use crate::rate::Rate;
+use crate::segment::{Segment, Slot};
 use crate::selector::Start;
+
+pub(crate) use crate::segment::Stored;
+
+/// Segments at the end are merged when they have this many bytes together.
+const MERGE_BYTES: usize = 64 * 1024;
+/// Or when there are this many of them.
+const MERGE_SEGMENTS: usize = 512;
 
 /// Bounds on what a log keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,23 +23,6 @@ pub(crate) struct Retention {
     pub(crate) events: usize,
     /// Age in milliseconds at which an event goes.
     pub(crate) millis: i64,
-}
-
-/// One stored event, ready to send.
-#[derive(Debug, Clone)]
-pub(crate) struct Stored {
-    pub(crate) message: Bytes,
-    /// Where delivery annotations would be inserted.
-    pub(crate) header_len: usize,
-    pub(crate) offset: i64,
-    pub(crate) enqueued: i64,
-}
-
-impl Stored {
-    /// Bytes that this event takes in the log.
-    fn weight(&self) -> usize {
-        self.message.len() + size_of::<Self>()
-    }
 }
 
 /// Why a start position cannot be served.
@@ -73,22 +63,42 @@ pub(crate) struct LogView {
 }
 
 /// The newest event ever written, retained or not.
-#[derive(Debug, Clone, Copy)]
-struct Last {
-    offset: i64,
-    enqueued: i64,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Last {
+    pub(crate) offset: i64,
+    pub(crate) enqueued: i64,
+}
+
+/// Where the next event goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// Sequence number of the next event.
+    pub(crate) next: i64,
+    pub(crate) next_offset: i64,
+    pub(crate) last: Option<Last>,
+}
+
+/// A publication that has its place and is not in the log yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Staged {
+    pub(crate) segment: Segment,
+    pub(crate) next_offset: i64,
 }
 
 /// The events of one partition.
 #[derive(Debug)]
 pub(crate) struct PartitionLog {
     retention: Retention,
-    events: VecDeque<Stored>,
+    /// Oldest first. There may be a gap between two of them, where stored events were damaged.
+    segments: VecDeque<Segment>,
+    /// Events at the start of the first segment that are gone already.
+    skipped: usize,
+    /// Segments at the end that are still to be merged, and their bytes.
+    small: (usize, usize),
+    /// Retained events and what they weigh.
+    events: usize,
     bytes: usize,
-    /// Sequence number of the next event.
-    next: i64,
-    next_offset: i64,
-    last: Option<Last>,
+    head: Head,
     rate: Rate,
 }
 
@@ -96,44 +106,82 @@ impl PartitionLog {
     pub(crate) fn new(retention: Retention) -> Self {
         Self {
             retention,
-            events: VecDeque::new(),
+            segments: VecDeque::new(),
+            skipped: 0,
+            small: (0, 0),
+            events: 0,
             bytes: 0,
-            next: 0,
-            next_offset: 0,
-            last: None,
+            head: Head::default(),
             rate: Rate::default(),
         }
     }
 
-    /// Stores events at `now`, in milliseconds since 1970, and lets the oldest go. Enqueued times
-    /// never step back, even when the clock does.
-    pub(crate) fn append(&mut self, events: &[Incoming], now: i64) {
-        let enqueued = self.last.map_or(now, |last| last.enqueued.max(now));
-        let mut buffer = BytesMut::with_capacity(events.iter().map(Incoming::written_len).sum());
-        // One buffer per publication: its events are slices and share one allocation.
-        for event in events {
-            let stamp = Stamp { sequence: self.next, offset: self.next_offset, enqueued };
-            let header_len = event.write(stamp, &mut buffer);
-            let message = buffer.split().freeze();
-            let stored = Stored { message, header_len, offset: stamp.offset, enqueued };
-            self.bytes += stored.weight();
-            self.events.push_back(stored);
-            self.last = Some(Last { offset: stamp.offset, enqueued });
-            self.next += 1;
-            // Offsets are byte positions, as they were in the service for years: a client that
-            // takes them for sequence numbers must not get away with it. An event without bytes
-            // still moves on.
-            self.next_offset += i64::try_from(event.len().max(1)).unwrap_or(i64::MAX);
-        }
-        self.rate.add(events.len(), now);
+    /// Gives events their places at `now`, in milliseconds since 1970, in the form in which they
+    /// are kept. Nothing is changed before [`commit`](Self::commit). Enqueued times never step
+    /// back, even when the clock does.
+    pub(crate) fn stage(&self, events: &[Incoming], now: i64) -> Staged {
+        let Head { next, next_offset, last } = self.head;
+        let enqueued = last.map_or(now, |last| last.enqueued.max(now));
+        let stamp = Stamp { sequence: next, offset: next_offset, enqueued };
+        let (segment, next_offset) = Segment::write(events, stamp);
+        Staged { segment, next_offset }
+    }
+
+    /// Takes what was staged last, and lets the oldest events go.
+    pub(crate) fn commit(&mut self, staged: Staged, now: i64) {
+        self.rate.add(staged.segment.slots.len(), now);
+        self.restore(staged);
         self.fit();
         self.expire(now);
     }
 
+    /// Takes a segment as it was stored before; whatever is missing in front of it stays missing.
+    pub(crate) fn restore(&mut self, staged: Staged) {
+        let Staged { segment, next_offset } = staged;
+        let Some(newest) = segment.slots.last() else { return };
+        self.head = Head {
+            next: segment.end(),
+            next_offset,
+            last: Some(Last { offset: newest.offset, enqueued: newest.enqueued }),
+        };
+        self.events += segment.slots.len();
+        self.bytes += segment.data.len() + segment.slots.len() * Segment::weight(0);
+        let follows = self.segments.back().is_some_and(|back| back.end() == segment.first);
+        if !follows || segment.data.len() >= MERGE_BYTES {
+            self.merge();
+        }
+        self.small.0 += 1;
+        self.small.1 += segment.data.len();
+        self.segments.push_back(segment);
+        if self.small.0 >= MERGE_SEGMENTS || self.small.1 >= MERGE_BYTES {
+            self.merge();
+        }
+    }
+
+    /// Goes on from where a log had come to.
+    pub(crate) fn resume(&mut self, head: Head) {
+        self.head = head;
+    }
+
+    pub(crate) fn head(&self) -> Head {
+        self.head
+    }
+
+    /// Makes one segment of the small ones at the end. A single one stays as it is.
+    fn merge(&mut self) {
+        let (count, _) = std::mem::take(&mut self.small);
+        if count > 1 {
+            let start = self.segments.len() - count;
+            let merged = Segment::merge(self.segments.range(start..));
+            self.segments.truncate(start);
+            self.segments.extend(merged);
+        }
+    }
+
     /// Lets the oldest events go until the log is within its bounds; the newest one stays.
-    fn fit(&mut self) {
-        while self.events.len() > 1
-            && (self.bytes > self.retention.bytes || self.events.len() > self.retention.events)
+    pub(crate) fn fit(&mut self) {
+        while self.events > 1
+            && (self.bytes > self.retention.bytes || self.events > self.retention.events)
         {
             self.pop();
         }
@@ -142,14 +190,14 @@ impl PartitionLog {
     /// Lets go what has reached its age at `now`, the newest event too.
     pub(crate) fn expire(&mut self, now: i64) {
         let youngest = now.saturating_sub(self.retention.millis);
-        while self.events.front().is_some_and(|oldest| oldest.enqueued <= youngest) {
+        while self.oldest().is_some_and(|oldest| oldest.enqueued <= youngest) {
             self.pop();
         }
     }
 
     /// Lets the events before sequence number `before` go.
     pub(crate) fn trim(&mut self, before: i64) {
-        while !self.events.is_empty() && self.begin() < before {
+        while self.events > 0 && self.begin() < before {
             self.pop();
         }
     }
@@ -161,104 +209,126 @@ impl PartitionLog {
         self.expire(now);
     }
 
+    fn oldest(&self) -> Option<&Slot> {
+        self.segments.front().and_then(|segment| segment.slots.get(self.skipped))
+    }
+
     fn pop(&mut self) {
-        if let Some(oldest) = self.events.pop_front() {
-            self.bytes -= oldest.weight();
+        let Some(front) = self.segments.front() else { return };
+        self.bytes -= Segment::weight(front.len_at(self.skipped));
+        self.events -= 1;
+        self.skipped += 1;
+        if self.skipped == front.slots.len() {
+            if self.small.0 == self.segments.len() {
+                self.small.0 -= 1;
+                self.small.1 -= front.data.len();
+            }
+            self.segments.pop_front();
+            self.skipped = 0;
         }
     }
 
     /// Sequence number of the first retained event, or of the next one when there is none.
     pub(crate) fn begin(&self) -> i64 {
-        self.next - self.len()
-    }
-
-    fn len(&self) -> i64 {
-        i64::try_from(self.events.len()).unwrap_or(i64::MAX)
+        let skipped = i64::try_from(self.skipped).unwrap_or(i64::MAX);
+        self.segments.front().map_or(self.head.next, |front| front.first + skipped)
     }
 
     /// Sequence number of the next event.
     pub(crate) fn end(&self) -> i64 {
-        self.next
+        self.head.next
     }
 
     /// Copies events from sequence number `from` on into `out`, at most `count` of them and no
     /// more after `bytes` are reached. The result is the sequence number to go on with. A
     /// position before the first retained event moves up to it.
     pub(crate) fn read(&self, from: i64, count: usize, bytes: usize, out: &mut Vec<Stored>) -> i64 {
-        let from = from.clamp(self.begin(), self.next);
-        let skipped = usize::try_from(from - self.begin()).unwrap_or(usize::MAX);
-        let mut taken = 0;
-        let mut next = from;
-        for event in self.events.iter().skip(skipped).take(count) {
-            if taken >= bytes {
-                break;
+        let mut next = from.clamp(self.begin(), self.end());
+        let (mut left, mut taken) = (count, 0);
+        let start = self.segments.partition_point(|segment| segment.end() <= next);
+        for segment in self.segments.range(start..) {
+            // Behind a gap the next event comes later than was asked for.
+            let skipped = usize::try_from(next - segment.first).unwrap_or(0);
+            for index in skipped..segment.slots.len() {
+                let Some(event) = segment.event(index).filter(|_| left > 0 && taken < bytes) else {
+                    return next;
+                };
+                left -= 1;
+                taken += event.message.len();
+                next = event.sequence + 1;
+                out.push(event);
             }
-            taken += event.message.len();
-            out.push(event.clone());
-            next += 1;
         }
         next
     }
 
     /// Sequence number of the first event that a receiver starting at `start` gets.
     pub(crate) fn resolve(&self, start: &Start) -> Result<i64, PositionError> {
-        let after = |earlier: usize| self.begin() + i64::try_from(earlier).unwrap_or(i64::MAX);
         match start {
             Start::Earliest => Ok(self.begin()),
-            Start::Latest => Ok(self.next),
+            Start::Latest => Ok(self.end()),
             Start::Sequence { number, inclusive } => {
-                let last = self.next - 1;
+                let last = self.end() - 1;
                 if *number > last {
                     return Err(PositionError::Sequence { supplied: *number, last });
                 }
                 Ok(number.saturating_add(i64::from(!inclusive)).max(self.begin()))
             }
             Start::Offset { text, inclusive } => {
-                let last = self.last.map_or(-1, |last| last.offset);
+                let last = self.last_offset();
                 let offset = text.parse().ok().filter(|offset: &i64| *offset <= last);
                 let offset = offset.ok_or_else(|| PositionError::Offset {
                     supplied: text.clone(),
                     last: last.to_string(),
                 })?;
-                let before = |event: &Stored| match inclusive {
+                Ok(self.first_not(|event| match inclusive {
                     true => event.offset < offset,
                     false => event.offset <= offset,
-                };
-                Ok(after(self.events.partition_point(before)))
+                }))
             }
-            Start::Time { millis, inclusive } => {
-                let before = |event: &Stored| match inclusive {
-                    true => event.enqueued < *millis,
-                    false => event.enqueued <= *millis,
-                };
-                Ok(after(self.events.partition_point(before)))
-            }
+            Start::Time { millis, inclusive } => Ok(self.first_not(|event| match inclusive {
+                true => event.enqueued < *millis,
+                false => event.enqueued <= *millis,
+            })),
         }
+    }
+
+    /// Sequence number of the first retained event that is not `before` a place.
+    fn first_not(&self, before: impl Fn(&Slot) -> bool) -> i64 {
+        let whole = |segment: &Segment| segment.slots.last().is_some_and(&before);
+        let segment = self.segments.get(self.segments.partition_point(whole));
+        let Some(segment) = segment else { return self.end() };
+        let index = i64::try_from(segment.slots.partition_point(&before)).unwrap_or(i64::MAX);
+        (segment.first + index).max(self.begin())
+    }
+
+    fn last_offset(&self) -> i64 {
+        self.head.last.map_or(-1, |last| last.offset)
     }
 
     pub(crate) fn info(&self) -> LogInfo {
         LogInfo {
             begin_sequence: self.begin(),
-            last_sequence: self.next - 1,
-            last_offset: self.last.map_or(-1, |last| last.offset).to_string(),
-            last_enqueued: self.last.map(|last| last.enqueued),
-            is_empty: self.events.is_empty(),
+            last_sequence: self.end() - 1,
+            last_offset: self.last_offset().to_string(),
+            last_enqueued: self.head.last.map(|last| last.enqueued),
+            is_empty: self.events == 0,
         }
     }
 
     pub(crate) fn view(&self, now: i64) -> LogView {
         LogView {
             info: self.info(),
-            events: self.events.len(),
-            bytes: self.bytes - self.events.len() * size_of::<Stored>(),
+            events: self.events,
+            bytes: self.bytes - self.events * Segment::weight(0),
             per_second: self.rate.per_second(now),
         }
     }
 
     /// The end of the log for delivery annotations, at `now`.
     pub(crate) fn tail(&self, now: i64) -> Option<Tail> {
-        self.last.map(|last| Tail {
-            sequence: self.next - 1,
+        self.head.last.map(|last| Tail {
+            sequence: self.end() - 1,
             offset: last.offset.to_string(),
             enqueued: last.enqueued,
             retrieved: now,

@@ -25,8 +25,6 @@ pub(crate) enum AdmissionError {
 /// What one read of a partition gave.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    /// Sequence number to go on with.
-    pub(crate) next: i64,
     /// Whether the end was reached and the seat's bell will ring when there is more.
     pub(crate) waiting: bool,
     /// The end of the partition, if it was asked for.
@@ -60,8 +58,9 @@ impl Partition {
     pub(crate) fn append(&self, events: &[Incoming], now: i64) -> i64 {
         let (first, waiting) = {
             let mut state = self.lock();
-            let first = state.log.end();
-            state.log.append(events, now);
+            let staged = state.log.stage(events, now);
+            let first = staged.segment.first;
+            state.log.commit(staged, now);
             (first, std::mem::take(&mut state.waiting))
         };
         for seat in waiting {
@@ -129,7 +128,7 @@ impl Partition {
             state.waiting.push(seat.clone());
         }
         let tail = want_tail.then(|| state.log.tail(now)).flatten();
-        Progress { next, waiting, tail }
+        Progress { waiting, tail }
     }
 
     /// What the partition's runtime information tells at `now`.
@@ -172,14 +171,13 @@ impl Partition {
         (state.log.view(now), receivers)
     }
 
-    /// Every retained event at `now`, oldest first, with its sequence number.
-    pub(crate) fn events(&self, now: i64) -> Vec<(i64, Stored)> {
+    /// Every retained event at `now`, oldest first.
+    pub(crate) fn events(&self, now: i64) -> Vec<Stored> {
         let mut out = Vec::new();
         let mut state = self.lock();
         state.log.expire(now);
-        let begin = state.log.begin();
-        state.log.read(begin, usize::MAX, usize::MAX, &mut out);
-        (begin..).zip(out).collect()
+        state.log.read(i64::MIN, usize::MAX, usize::MAX, &mut out);
+        out
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -31,6 +31,8 @@ const PURE: &[&str] = &[
     "crates/client/src/recovery/machine.rs",
     "crates/client/src/retry.rs",
     "crates/emulator/src/log.rs",
+    "crates/emulator/src/rate.rs",
+    "crates/emulator/src/segment.rs",
     "crates/emulator/src/selector.rs",
 ];
 

@@ -148,8 +148,8 @@ impl Emulator {
     /// [`HubError`] when there is no such hub or partition.
     pub fn events(&self, hub: &str, partition: u32) -> Result<Vec<StoredEvent>, HubError> {
         let events = self.partition(hub, partition)?.events(self.shared.namespace.clock.now());
-        let event = |(sequence, stored): (i64, Stored)| StoredEvent {
-            sequence,
+        let event = |stored: Stored| StoredEvent {
+            sequence: stored.sequence,
             offset: stored.offset.to_string(),
             enqueued: stored.enqueued,
             message: stored.message,

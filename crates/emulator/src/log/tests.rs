@@ -1,5 +1,6 @@
 use super::*;
 use crate::event::Publication;
+use bytes::Bytes;
 use proptest::prelude::*;
 
 const DAY: i64 = 86_400_000;
@@ -14,7 +15,8 @@ fn message(body: &[u8]) -> Bytes {
 /// Appends one event whose body is `number`; returns nothing, the log knows the rest.
 fn append(log: &mut PartitionLog, number: u8, now: i64) {
     let publication = Publication::parse(&message(&[number]), 0).unwrap();
-    log.append(&publication.events, now);
+    let staged = log.stage(&publication.events, now);
+    log.commit(staged, now);
 }
 
 fn filled(count: u8) -> PartitionLog {
@@ -158,7 +160,9 @@ fn enqueued_time_never_steps_back() {
     for now in [5, 3, 9, 1] {
         append(&mut log, 0, now);
     }
-    let times: Vec<_> = log.events.iter().map(|event| event.enqueued).collect();
+    let mut out = Vec::new();
+    log.read(0, 10, usize::MAX, &mut out);
+    let times: Vec<_> = out.iter().map(|event| event.enqueued).collect();
     assert_eq!(times, [5, 5, 9, 9]);
 }
 
@@ -175,7 +179,8 @@ proptest! {
             let events: Vec<_> = (0..count)
                 .flat_map(|_| Publication::parse(&message(b"x"), 0).unwrap().events)
                 .collect();
-            log.append(&events, 0);
+            let staged = log.stage(&events, 0);
+            log.commit(staged, 0);
             written += count;
         }
         let mut position = 0;
@@ -236,4 +241,154 @@ fn a_shorter_retention_applies_at_once() {
     assert_eq!(log.begin(), 3);
     log.retain(Retention { events: 1, ..ROOMY }, 1012);
     assert_eq!(log.begin(), 4);
+}
+
+/// Takes what is there in pieces, as a receiver that is at `from` does.
+fn drain(log: &PartitionLog, mut from: i64, piece: usize) -> Vec<Stored> {
+    let mut all = Vec::new();
+    loop {
+        let before = all.len();
+        from = log.read(from, piece, 3 * MERGE_BYTES, &mut all);
+        if all.len() == before {
+            return all;
+        }
+    }
+}
+
+#[test]
+fn what_is_lost_in_the_middle_is_a_gap_and_nothing_else() {
+    let mut source = filled(6);
+    let mut log = PartitionLog::new(ROOMY);
+    for number in [0, 1, 4, 5] {
+        let mut event = Vec::new();
+        source.read(number, 1, usize::MAX, &mut event);
+        let stored = event.remove(0);
+        let slot =
+            Slot { end: stored.message.len(), header_len: 0, offset: stored.offset, enqueued: 7 };
+        let segment =
+            Segment { first: stored.sequence, data: stored.message, slots: [slot].into() };
+        log.restore(Staged { segment, next_offset: stored.offset + 6 });
+    }
+    let sequences = |from| drain(&log, from, 1).iter().map(|e| e.sequence).collect::<Vec<_>>();
+    assert_eq!(sequences(0), [0, 1, 4, 5]);
+    assert_eq!(sequences(2), [4, 5], "whoever stood in the gap goes on behind it");
+    assert_eq!(sequences(5), [5]);
+    assert_eq!(log.resolve(&offset("6", false)), Ok(4));
+    assert_eq!(log.resolve(&offset("24", true)), Ok(4));
+    assert_eq!(
+        log.head(),
+        Head { next: 6, next_offset: 36, last: Some(Last { offset: 30, enqueued: 7 }) }
+    );
+    for (before, begin) in [(1, 1), (2, 4), (3, 4), (5, 5), (6, 6)] {
+        log.trim(before);
+        assert_eq!(log.begin(), begin, "before {before}");
+    }
+    source.trim(6);
+    assert_eq!((log.events, log.bytes), (source.events, source.bytes));
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Publish { events: usize, len: usize },
+    Trim(usize),
+    Pass(i64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (1usize..40, 1usize..300).prop_map(|(events, len)| Step::Publish { events, len }),
+        1 => (1usize..200, 2000usize..9000).prop_map(|(events, len)| Step::Publish { events, len }),
+        1 => (0usize..300).prop_map(Step::Trim),
+        1 => (0i64..40).prop_map(Step::Pass),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+    /// However segments are cut and merged, the log is a plain queue.
+    #[test]
+    fn it_is_a_queue(
+        steps in proptest::collection::vec(step(), 1..40),
+        keep_bytes in 1000usize..2_000_000,
+        keep_events in 1usize..2000,
+        piece in 1usize..50,
+    ) {
+        let retention = Retention { bytes: keep_bytes, events: keep_events, millis: 100 };
+        let mut log = PartitionLog::new(retention);
+        // Sequence number, time, and bytes of each retained event.
+        let mut queue: VecDeque<(i64, i64, Bytes)> = VecDeque::new();
+        let (mut now, mut next) = (1000, 0);
+        for step in steps {
+            match step {
+                Step::Publish { events, len } => {
+                    let raw: Vec<_> = (0..events)
+                        .map(|index| Bytes::from(vec![index as u8; len]))
+                        .collect();
+                    let incoming: Vec<_> = raw.iter().cloned().map(Incoming::poison).collect();
+                    let staged = log.stage(&incoming, now);
+                    log.commit(staged, now);
+                    for raw in raw {
+                        queue.push_back((next, now, raw));
+                        next += 1;
+                    }
+                    let weight = |queue: &VecDeque<(i64, i64, Bytes)>| -> usize {
+                        queue.iter().map(|(.., raw)| Segment::weight(raw.len())).sum()
+                    };
+                    while queue.len() > 1
+                        && (queue.len() > keep_events || weight(&queue) > keep_bytes)
+                    {
+                        queue.pop_front();
+                    }
+                }
+                Step::Trim(count) => {
+                    let before = log.begin() + count as i64;
+                    log.trim(before);
+                    queue.drain(..count.min(queue.len()));
+                }
+                Step::Pass(millis) => {
+                    now += millis;
+                    log.expire(now);
+                    queue.retain(|(_, time, _)| *time > now - 100);
+                }
+            }
+            let all = drain(&log, 0, piece);
+            let found = all.iter().map(|e| (e.sequence, e.enqueued, e.message.clone()));
+            // Raw bytes in which no section starts are kept as they are.
+            prop_assert!(found.eq(queue.iter().cloned()), "{all:?}");
+            prop_assert_eq!(log.begin(), queue.front().map_or(next, |(first, ..)| *first));
+            prop_assert_eq!(log.end(), next);
+            let bytes: usize = queue.iter().map(|(.., raw)| raw.len()).sum();
+            prop_assert_eq!((log.view(now).events, log.view(now).bytes), (queue.len(), bytes));
+            let held: usize = log.segments.iter().map(|segment| segment.data.len()).sum();
+            let first = log.segments.front().map_or(0, |segment| segment.data.len());
+            prop_assert!(held <= bytes + first, "at most the first segment is held in vain");
+            let segments = log.segments.len();
+            prop_assert!(segments <= MERGE_SEGMENTS + 2 * held / MERGE_BYTES + 1, "{segments}");
+        }
+    }
+}
+
+/// What is kept for an event besides its 100 bytes: section heads, its place in the system's
+/// annotations, a slot, and its share of the segment.
+#[test]
+fn a_small_event_costs_little_however_it_came() {
+    for per_publication in [1, 7, 5000] {
+        let mut log =
+            PartitionLog::new(Retention { bytes: usize::MAX, events: usize::MAX, millis: DAY });
+        let mut count = 0;
+        while count < 20_000 {
+            let events: Vec<_> = (0..per_publication)
+                .flat_map(|_| Publication::parse(&message(&[7; 100]), 0).unwrap().events)
+                .collect();
+            let staged = log.stage(&events, 1_700_000_000_000);
+            log.commit(staged, 1_700_000_000_000);
+            count += per_publication;
+        }
+        let segment = |segment: &Segment| {
+            size_of::<Segment>() + segment.data.len() + segment.slots.len() * size_of::<Slot>()
+        };
+        let held: usize = log.segments.iter().map(segment).sum();
+        assert!(held <= 250 * count, "{} bytes per event", held as f64 / count as f64);
+    }
 }

@@ -219,7 +219,7 @@ fn a_snapshot_shows_hubs_partitions_and_receivers() {
     assert_eq!((first.begin_sequence, first.last_sequence, first.events), (0, 0, 1));
     assert_eq!(
         first.bytes,
-        namespace.hub("hub").unwrap().partition(0).unwrap().events(now)[0].1.message.len()
+        namespace.hub("hub").unwrap().partition(0).unwrap().events(now)[0].message.len()
     );
     let receivers: Vec<_> = first
         .receivers
