@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use eventhubs_emulator::{Config, HubConfig, Identity, Listener, ListenerKind, Rights, SasKey};
+use eventhubs_emulator::{
+    Config, HubConfig, Identity, Listener, ListenerKind, Rights, SasKey, TlsFault,
+};
 
 /// Where the emulator listens when no listener is named.
 const DEFAULT_ADDRESS: &str = "127.0.0.1:5672";
@@ -67,6 +69,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PEM")]
     client_ca: Option<PathBuf>,
 
+    /// Something wrong with TLS on purpose: expired, other-name, unknown-authority, or stall, which
+    /// never answers the client's first message
+    #[arg(long, value_name = "FAULT", value_parser = parse_tls_fault)]
+    tls_fault: Option<TlsFault>,
+
     /// A key; RIGHTS are Send, Listen and Manage with commas between, all of them if left out; may
     /// be given several times; the first one is in the connection string
     /// [default: RootManageSharedAccessKey:SAS_KEY_VALUE]
@@ -116,6 +123,16 @@ fn parse_key(text: &str) -> Result<SasKey, &'static str> {
     })
 }
 
+fn parse_tls_fault(text: &str) -> Result<TlsFault, &'static str> {
+    match text {
+        "expired" => Ok(TlsFault::Expired),
+        "other-name" => Ok(TlsFault::OtherName),
+        "unknown-authority" => Ok(TlsFault::UnknownAuthority),
+        "stall" => Ok(TlsFault::Stall),
+        _ => Err("use expired, other-name, unknown-authority or stall"),
+    }
+}
+
 /// Rights with commas between them, in any case of letters. Manage includes the others.
 fn rights(list: &str) -> Option<Rights> {
     let mut all = Rights { send: false, listen: false, manage: false };
@@ -141,6 +158,7 @@ impl Arguments {
             config = config.with_listener(listener);
         }
         config.tls.names = self.tls_name;
+        config.tls.fault = self.tls_fault;
         if let (Some(chain), Some(key)) = (&self.cert, &self.key) {
             config = config.with_identity(Identity::from_files(chain, key)?);
         }
@@ -240,6 +258,13 @@ mod tests {
             listeners(&["--wss", "[::1]:1", "--amqps", "127.0.0.1:2", "--amqps", "127.0.0.1:3"]),
             "amqps=127.0.0.1:2 amqps=127.0.0.1:3 wss=[::1]:1"
         );
+    }
+
+    #[test]
+    fn tls_can_be_made_wrong() {
+        assert_eq!(config(&[]).tls.fault, None);
+        assert_eq!(config(&["--tls-fault", "other-name"]).tls.fault, Some(TlsFault::OtherName));
+        assert!(parse_tls_fault("broken").is_err());
     }
 
     #[test]

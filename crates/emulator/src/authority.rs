@@ -100,7 +100,7 @@ fn between(params: &mut CertificateParams, from: Duration, until: Duration) {
 }
 
 /// The textual encoding of RFC 7468. The certificate library's own would bring a second base64.
-fn pem(label: &str, der: &[u8]) -> String {
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
     let text = STANDARD.encode(der);
     let mut out = format!("-----BEGIN {label}-----\n");
     let mut rest = text.as_str();

@@ -81,4 +81,4 @@ async fn upgrade(_: Box<dyn Stream>, _: Instant) -> io::Result<Box<dyn Stream>> 
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

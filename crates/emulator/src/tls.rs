@@ -206,3 +206,6 @@ fn certificates(what: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, 
         Err(_) => Err(format!("{what} is not PEM")),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,6 @@ struct Started {
 
 fn start(arguments: &[&str]) -> Started {
     let mut child = Command::new(env!("CARGO_BIN_EXE_eventhubs-emulator"))
-        .args(["--amqp", "127.0.0.1:0"])
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -24,6 +23,12 @@ fn start(arguments: &[&str]) -> Started {
     let ready = line();
     let connection_string = line();
     Started { child, ready, connection_string }
+}
+
+/// The kinds and addresses of a ready line, in its order.
+fn listeners(ready: &str) -> impl Iterator<Item = (&str, &str)> {
+    let all = ready.strip_prefix("ready ").expect("the first line").split(' ');
+    all.map(|listener| listener.split_once('=').expect("kind and address"))
 }
 
 /// Asks for SASL and reads the header that answers.
@@ -37,14 +42,13 @@ fn greet(address: &str) {
 
 #[test]
 fn it_says_where_it_is_and_ends_with_its_parent() {
-    let arguments = ["--amqp", "127.0.0.1:0", "--hub", "a:2", "--sas", "name:k:ey="];
-    let mut started = start(&arguments);
-    let addresses: Vec<_> = started
-        .ready
-        .strip_prefix("ready ")
-        .unwrap()
-        .split(' ')
-        .map(|listener| listener.strip_prefix("amqp=").unwrap())
+    let arguments = ["--amqp", "127.0.0.1:0", "--amqp", "localhost:0"];
+    let mut started = start(&[&arguments[..], &["--hub", "a:2", "--sas", "name:k:ey="]].concat());
+    let addresses: Vec<_> = listeners(&started.ready)
+        .map(|(kind, address)| {
+            assert_eq!(kind, "amqp");
+            address
+        })
         .collect();
     assert_eq!(addresses.len(), 2);
     assert_eq!(
@@ -63,6 +67,58 @@ fn it_says_where_it_is_and_ends_with_its_parent() {
 }
 
 #[test]
+fn it_names_every_listener_and_writes_its_authority() {
+    let directory = tempfile::tempdir().unwrap();
+    let ca = directory.path().join("ca.pem");
+    let arguments = [
+        "--wss",
+        "localhost:0",
+        "--ws",
+        "127.0.0.1:0",
+        "--amqps",
+        "localhost:0",
+        "--amqps",
+        "127.0.0.1:0",
+        "--ca-out",
+        ca.to_str().unwrap(),
+    ];
+    let mut started = start(&arguments);
+    let (kinds, addresses): (Vec<_>, Vec<_>) = listeners(&started.ready).unzip();
+    assert_eq!(kinds, ["amqps", "amqps", "ws", "wss"], "no plaintext AMQP that nobody asked for");
+    for address in &addresses {
+        assert!(address.starts_with("127.0.0.1:") && !address.ends_with(":0"), "{address}");
+        TcpStream::connect(address).expect("it listens");
+    }
+    let endpoint = format!("Endpoint=sb://{};", addresses[0]);
+    assert!(started.connection_string.starts_with(&endpoint), "{}", started.connection_string);
+    assert!(!started.connection_string.contains("Development"), "that would mean plaintext");
+    let pem = std::fs::read_to_string(ca).unwrap();
+    assert!(pem.starts_with("-----BEGIN CERTIFICATE-----\n") && !pem.contains("PRIVATE"));
+    drop(started.child.stdin.take());
+    assert!(started.child.wait().unwrap().success());
+}
+
+#[test]
+fn it_warns_of_what_other_machines_can_reach() {
+    let complaint = |arguments: &[&str]| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_eventhubs-emulator"))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary was built");
+        drop(child.stdin.take());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let wide = complaint(&["--amqp", "0.0.0.0:0"]);
+    assert!(wide.contains("warning: amqp=0.0.0.0:"), "{wide}");
+    assert_eq!(complaint(&["--amqp", "localhost:0", "--ws", "[::1]:0"]), "");
+}
+
+#[test]
 fn bad_arguments_are_named() {
     let run = |arguments: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_eventhubs-emulator"))
@@ -77,6 +133,9 @@ fn bad_arguments_are_named() {
     assert!(run(&["--hub", "nopartitions"]).contains("NAME:PARTITIONS"));
     assert!(run(&["--hub", "a:0"]).contains("hub 'a' has 0 partitions"));
     assert!(run(&["--amqp", "nowhere"]).contains("--amqp nowhere"));
+    assert!(run(&["--amqp", "127.0.0.1:0", "--ca-out", "x"]).contains("--ca-out"));
+    let files = ["--amqps", "127.0.0.1:0", "--cert", "no-chain.pem", "--key", "no-key.pem"];
+    assert!(run(&files).contains("no-chain.pem"));
     let secret = run(&["--sas", "name:topsecret", "--sas", "name:topsecret"]);
     assert!(secret.contains("key 'name' is configured twice") && !secret.contains("topsecret"));
 }
