@@ -16,11 +16,13 @@ use eventhubs_amqp::net::Service;
 use crate::bell::{Bell, Signal};
 use crate::cbs::Grants;
 use crate::consumer::{Consumer, Pumped};
+use crate::disorder::{self, Disorder};
+use crate::fault::{Effect, Registry};
 use crate::hub::Namespace;
 use crate::log::Stored;
 use crate::names;
 use crate::plain;
-use crate::producer::{self, Producer};
+use crate::producer::Producer;
 use crate::requests::{self, Answers};
 
 /// Values the service answers with: frame size, channel-max and idle time-out from traces of it.
@@ -28,7 +30,7 @@ const MAX_FRAME_SIZE: u32 = 65_536;
 const CHANNEL_MAX: u16 = 4_999;
 const IDLE_TIME_OUT: Duration = Duration::from_millis(240_000);
 /// Windows, handle-max and the first transfer id, from traces of the service.
-const SESSION: SessionOptions = SessionOptions {
+pub(crate) const SESSION: SessionOptions = SessionOptions {
     incoming_window: 5_000,
     outgoing_window: 5_000,
     handle_max: 255,
@@ -104,8 +106,9 @@ pub(crate) struct Broker {
     pub(crate) certified: bool,
     pub(crate) links: HashMap<LinkId, Link>,
     pub(crate) grants: Grants,
+    pub(crate) disorder: Disorder,
     /// Consumer links that may have something to send.
-    ready: Vec<LinkId>,
+    pub(crate) ready: Vec<LinkId>,
     // Kept for their capacity.
     touched: Vec<LinkId>,
     deliveries: Vec<Delivery>,
@@ -118,7 +121,9 @@ impl Broker {
     pub(crate) fn new(namespace: Arc<Namespace>) -> Self {
         let bell = Arc::new(Bell::default());
         let number = namespace.enter(&bell);
+        let disorder = Disorder::new(number, namespace.faults.read(Registry::latest));
         Self {
+            disorder,
             namespace,
             bell,
             number,
@@ -149,7 +154,8 @@ impl Broker {
                         engine.detach(link, true, Some(error));
                     }
                 }
-                Signal::Faults | Signal::Clock => {}
+                Signal::Faults => self.handle_faults(engine),
+                Signal::Clock => {}
                 Signal::Changed => self.detach_orphans(engine),
                 Signal::Shutdown => {
                     let text = "The emulator is shutting down.";
@@ -183,11 +189,16 @@ impl Broker {
             let Some(event) = engine.poll_event() else {
                 break;
             };
-            self.handle_event(engine, event);
+            if let Some(event) = self.hold_event(engine, event) {
+                self.handle_event(engine, event);
+            }
         }
     }
 
-    fn handle_touched(&mut self, engine: &mut Connection, link: LinkId) {
+    pub(crate) fn handle_touched(&mut self, engine: &mut Connection, link: LinkId) {
+        if self.is_paused(link) {
+            return;
+        }
         match self.links.get_mut(&link) {
             Some(Link::Consumer(_)) => return self.ready.push(link),
             Some(Link::Answers(answers)) => answers.send(engine, link),
@@ -196,9 +207,7 @@ impl Broker {
         let mut deliveries = std::mem::take(&mut self.deliveries);
         engine.deliveries(link, &mut deliveries);
         match self.links.get(&link) {
-            Some(Link::Producer(producer)) => {
-                producer.handle(engine, link, &mut deliveries, self.namespace.clock.now());
-            }
+            Some(Link::Producer(_)) => self.handle_publications(engine, link, &mut deliveries),
             Some(Link::Requests { node, session }) => {
                 let (node, session) = (*node, *session);
                 self.handle_requests(engine, (link, node, session), &mut deliveries);
@@ -211,7 +220,7 @@ impl Broker {
         self.deliveries = deliveries;
     }
 
-    fn handle_event(&mut self, engine: &mut Connection, event: Event) {
+    pub(crate) fn handle_event(&mut self, engine: &mut Connection, event: Event) {
         match event {
             Event::SaslInit { mechanism, initial_response, .. } => {
                 let response = initial_response.unwrap_or_default();
@@ -225,14 +234,10 @@ impl Broker {
                 }
             }
             Event::SaslResponse(_) => engine.sasl_outcome(Code::Auth),
-            Event::Open(_) => engine.open(),
-            Event::Begin { session, incoming: true, .. } => {
-                if let Err(error) = engine.accept_session(session, SESSION) {
-                    tracing::debug!(connection = self.number, %error, "a session went at once");
-                }
-            }
+            Event::Open(open) => self.handle_open(engine, *open),
+            Event::Begin { session, incoming: true, .. } => self.handle_begin(engine, session),
             Event::Attach { link, session, attach, incoming: true } => {
-                self.handle_attach(engine, link, session, *attach);
+                self.handle_incoming_attach(engine, (link, session), *attach);
             }
             Event::Drain { link } => match self.links.get_mut(&link) {
                 Some(Link::Consumer(consumer)) => {
@@ -246,39 +251,45 @@ impl Broker {
                     tracing::debug!(connection = self.number, %error, "a link was detached");
                 }
                 self.links.remove(&link);
+                self.forget_link(link);
             }
+            Event::End { session, .. } => self.forget_session(session),
             Event::Closed(reason) => {
                 tracing::debug!(connection = self.number, %reason, "the connection is over");
                 self.links.clear();
+                self.forget_everything();
             }
             Event::SaslChallenge(_)
             | Event::Begin { .. }
             | Event::Attach { .. }
-            | Event::Drained { .. }
-            | Event::End { .. } => {}
+            | Event::Drained { .. } => {}
         }
     }
 
-    fn handle_attach(
+    /// Lets a link in or refuses it; `effect` changes what it gets.
+    pub(crate) fn handle_attach(
         &mut self,
         engine: &mut Connection,
-        id: LinkId,
-        session: SessionId,
+        (id, session): (LinkId, SessionId),
         attach: Attach,
+        effect: Option<&Effect>,
     ) {
-        let link = match self.admit(id, session, &attach) {
+        let mut link = match self.admit(id, session, &attach) {
             Ok(link) => link,
             Err(error) => {
                 tracing::debug!(connection = self.number, %error, "a link was refused");
+                self.forget_link(id);
                 return engine.refuse(id, error);
             }
         };
+        let mut answer = self.answer(&link, attach);
+        disorder::alter(effect, &mut link, &mut answer);
         let credit = match &link {
-            Link::Producer(_) => producer::CREDIT,
+            Link::Producer(producer) => producer.granting.first(),
             Link::Requests { .. } => requests::CREDIT,
             Link::Answers(_) | Link::Consumer(_) => 0,
         };
-        if engine.accept(id, self.answer(&link, attach)).is_err() {
+        if engine.accept(id, answer).is_err() {
             let text = "The session has no handle left for this link.";
             let error = AmqpError::new(condition::RESOURCE_LIMIT_EXCEEDED, text);
             return engine.end(session, Some(error));
@@ -296,23 +307,36 @@ impl Broker {
         }
         let now = self.namespace.clock.now();
         while !self.ready.is_empty() {
-            let Self { ready, links, chunk, .. } = self;
+            let Self { ready, links, chunk, namespace, disorder, .. } = self;
+            let mut all_struck = Vec::new();
             ready.retain(|id| match links.get_mut(id) {
                 Some(Link::Consumer(consumer)) => {
-                    let more = consumer.pump(engine, *id, now, chunk) == Pumped::More;
+                    let at = (&mut *engine, *id);
+                    let pumped = disorder.pump(&namespace.faults, consumer, at, now, chunk);
                     if consumer.take_drained(engine.credit(*id)) {
                         engine.drained(*id);
                     }
-                    more
+                    match pumped {
+                        Pumped::More => true,
+                        Pumped::Idle => false,
+                        Pumped::Struck(struck) => {
+                            all_struck.push((*id, struck));
+                            false
+                        }
+                    }
                 }
                 _ => false,
             });
+            for (link, struck) in all_struck {
+                self.handle_struck_delivery(engine, link, &struck);
+            }
         }
     }
 }
 
 impl Service for Broker {
-    fn turn(&mut self, engine: &mut Connection, _now: Instant) {
+    fn turn(&mut self, engine: &mut Connection, now: Instant) {
+        self.handle_agenda(engine, now);
         self.handle_signals(engine);
         self.handle_engine(engine);
         self.pump_ready(engine);
@@ -323,7 +347,7 @@ impl Service for Broker {
     }
 
     fn timeout(&self) -> Option<Instant> {
-        None
+        self.disorder.due()
     }
 }
 

@@ -7,7 +7,9 @@ use eventhubs_amqp::codec::{AmqpError, Map, Symbol, Value, condition};
 use eventhubs_amqp::engine::{Connection, LinkId, Outgoing};
 
 use crate::bell::Seat;
+use crate::disorder::{Delivering, Disturbance};
 use crate::event;
+use crate::fault::Struck;
 use crate::hub::{Group, Hub, Usage, not_found};
 use crate::log::Stored;
 use crate::names::{self, filter, link};
@@ -121,15 +123,18 @@ pub(crate) struct Consumer {
     waiting: bool,
     /// A drain is to be answered at the end of the partition.
     draining: bool,
+    pub(crate) disturbance: Disturbance,
 }
 
 /// Why a pump stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Pumped {
     /// There may be more to send at once.
     More,
     /// Nothing to send, no credit or no room; a signal or a touch tells when that changes.
     Idle,
+    /// A fault strikes that concerns more than the next event.
+    Struck(Struck),
 }
 
 impl Consumer {
@@ -159,6 +164,7 @@ impl Consumer {
             runtime_metric,
             waiting: false,
             draining: false,
+            disturbance: Disturbance::default(),
         })
     }
 
@@ -176,16 +182,17 @@ impl Consumer {
         self.waiting = false;
     }
 
-    /// Sends at most one chunk of events, as credit and room allow.
+    /// Sends at most one chunk of events, as credit and room allow. `ask` finds the fault that
+    /// strikes an event.
     pub(crate) fn pump(
         &mut self,
-        engine: &mut Connection,
-        link: LinkId,
+        (engine, link): (&mut Connection, LinkId),
         now: i64,
         chunk: &mut Vec<Stored>,
+        mut ask: Option<&mut dyn FnMut() -> Option<Struck>>,
     ) -> Pumped {
         let credit = usize::try_from(engine.credit(link)).unwrap_or(usize::MAX);
-        if self.waiting || credit == 0 {
+        if self.waiting || credit == 0 || self.disturbance.is_paused() {
             return Pumped::Idle;
         }
         chunk.clear();
@@ -199,10 +206,38 @@ impl Consumer {
                 Some(tail) => event::with_tail(&event.message, event.header_len, tail),
                 None => event.message,
             };
+            let mut next = sequence + 1;
+            let payload = match &mut ask {
+                None => payload,
+                Some(ask) => match self.disturbance.decide(engine, link, payload, ask) {
+                    Delivering::Send(payload) => payload,
+                    Delivering::SendTwice(payload) => {
+                        next = sequence;
+                        payload
+                    }
+                    Delivering::Skip => {
+                        self.next = sequence + 1;
+                        continue;
+                    }
+                    Delivering::Again => {
+                        self.next = sequence;
+                        return Pumped::More;
+                    }
+                    Delivering::Stop(struck) => {
+                        self.next = sequence;
+                        return struck.map_or(Pumped::Idle, Pumped::Struck);
+                    }
+                },
+            };
             // Settled from the start, as the service does: some clients never send a disposition.
             let outgoing = Outgoing { payload, message_format: 0, settled: true, token: 0 };
             match engine.send(link, outgoing) {
-                Ok(_) => self.next = sequence + 1,
+                Ok(_) => {
+                    self.next = next;
+                    if next == sequence {
+                        return Pumped::More;
+                    }
+                }
                 Err(_) => {
                     self.next = sequence;
                     return Pumped::Idle;
@@ -223,7 +258,8 @@ impl Consumer {
     /// Whether a drain was asked for and is to be answered now: everything there is has gone out,
     /// or as much as the credit allowed.
     pub(crate) fn take_drained(&mut self, credit: u32) -> bool {
-        (self.waiting || credit == 0) && std::mem::take(&mut self.draining)
+        let done = (self.waiting && !self.disturbance.is_paused()) || credit == 0;
+        done && std::mem::take(&mut self.draining)
     }
 }
 

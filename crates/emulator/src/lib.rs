@@ -20,6 +20,7 @@
 
 mod address;
 mod admission;
+mod agenda;
 #[cfg(feature = "tls")]
 mod authority;
 mod bell;
@@ -28,6 +29,7 @@ mod cbs;
 mod clock;
 mod config;
 mod consumer;
+mod disorder;
 mod door;
 mod emulator;
 mod event;

@@ -1,6 +1,7 @@
 //! Producer links: messages in, events stored, outcomes back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use eventhubs_amqp::codec::{AmqpError, DeliveryState, Symbol, condition};
 use eventhubs_amqp::engine::{Connection, Delivery, LinkId};
@@ -20,11 +21,35 @@ pub(crate) struct Producer {
     partition: Option<u32>,
     /// What the client attached to, for error texts.
     address: String,
+    /// How it gets credit.
+    pub(crate) granting: Granting,
+}
+
+/// How a producer gets credit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Granting {
+    /// As much as there is, again when half is used.
+    Full,
+    /// None.
+    Withheld,
+    /// `each` at a time, the next after it has been used up for `every`.
+    Trickle { each: u32, every: Duration, waits: bool },
+}
+
+impl Granting {
+    /// What is granted at first.
+    pub(crate) fn first(self) -> u32 {
+        match self {
+            Self::Full => CREDIT,
+            Self::Withheld => 0,
+            Self::Trickle { each, .. } => each,
+        }
+    }
 }
 
 impl Producer {
     pub(crate) fn new(hub: Arc<Hub>, partition: Option<u32>, address: &str) -> Self {
-        Self { hub, partition, address: address.to_owned() }
+        Self { hub, partition, address: address.to_owned(), granting: Granting::Full }
     }
 
     /// Whether the link may live on.
@@ -53,12 +78,10 @@ impl Producer {
             }
         }
         outcomes.flush(engine, link);
-        if engine.credit(link) <= CREDIT / 2 {
-            engine.set_credit(link, CREDIT);
-        }
     }
 
-    fn publish(&self, delivery: Delivery, now: i64) -> Result<(), AmqpError> {
+    /// Stores one message, or says why not.
+    pub(crate) fn publish(&self, delivery: Delivery, now: i64) -> Result<(), AmqpError> {
         // The hub may have gone since the last turn; the link's end is on its way then.
         self.check()?;
         let format = delivery.message_format();
@@ -84,12 +107,18 @@ fn rejection(error: PublicationError) -> AmqpError {
 
 /// Joins neighbouring acceptances into one disposition.
 #[derive(Debug, Default)]
-struct Outcomes {
+pub(crate) struct Outcomes {
     accepted: Option<(u32, u32)>,
 }
 
 impl Outcomes {
-    fn add(&mut self, engine: &mut Connection, link: LinkId, id: u32, outcome: DeliveryState) {
+    pub(crate) fn add(
+        &mut self,
+        engine: &mut Connection,
+        link: LinkId,
+        id: u32,
+        outcome: DeliveryState,
+    ) {
         match (outcome, self.accepted) {
             (DeliveryState::Accepted, Some((first, last))) if last.wrapping_add(1) == id => {
                 self.accepted = Some((first, id));
@@ -105,7 +134,7 @@ impl Outcomes {
         }
     }
 
-    fn flush(&mut self, engine: &mut Connection, link: LinkId) {
+    pub(crate) fn flush(&mut self, engine: &mut Connection, link: LinkId) {
         if let Some((first, last)) = self.accepted.take() {
             engine.settle(link, first, last, DeliveryState::Accepted, true);
         }

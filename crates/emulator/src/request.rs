@@ -75,12 +75,16 @@ impl Answer {
 
     /// A refusal.
     pub(crate) fn refused(status: i32, condition: Symbol, description: impl Into<String>) -> Self {
-        Self {
-            status,
-            description: description.into(),
-            condition: Some(condition),
-            body: Value::Null,
-        }
+        Self::saying(status, Some(condition), description)
+    }
+
+    /// An answer without a body.
+    pub(crate) fn saying(
+        status: i32,
+        condition: Option<Symbol>,
+        description: impl Into<String>,
+    ) -> Self {
+        Self { status, description: description.into(), condition, body: Value::Null }
     }
 
     /// Status code of the answer.
@@ -104,13 +108,20 @@ impl Answer {
     /// The answer to `request` as a message. The correlation id has the type of the request's
     /// message id: clients compare both.
     pub(crate) fn encode(self, request: &Request) -> Bytes {
+        let mut out = BytesMut::new();
+        self.message(request).encode(&mut out);
+        out.freeze()
+    }
+
+    /// The same before it is encoded.
+    pub(crate) fn message(self, request: &Request) -> Message {
         let mut properties = Map::default();
         properties.insert(request::STATUS_CODE, Value::Int(self.status));
         properties.insert(request::STATUS_DESCRIPTION, Value::String(self.description));
         if let Some(condition) = self.condition {
             properties.insert(request::ERROR_CONDITION, Value::Symbol(condition));
         }
-        let message = Message {
+        Message {
             properties: Some(Properties {
                 correlation_id: request.message_id.clone(),
                 ..Properties::default()
@@ -118,10 +129,7 @@ impl Answer {
             application_properties: properties,
             body: Body::Value(self.body),
             ..Message::default()
-        };
-        let mut out = BytesMut::new();
-        message.encode(&mut out);
-        out.freeze()
+        }
     }
 
     /// For tests of the nodes: a request with application properties and a text body.

@@ -69,7 +69,6 @@ impl Broker {
         (link, node, session): (LinkId, Node, SessionId),
         deliveries: &mut Vec<Delivery>,
     ) {
-        let now = self.namespace.clock.now();
         for delivery in deliveries.drain(..) {
             let (id, settled, held) = (delivery.id(), delivery.settled(), delivery.held_bytes());
             let request = Request::decode(&delivery.into_payload());
@@ -79,42 +78,49 @@ impl Broker {
                 engine.settle(link, id, id, state, true);
             }
             let Some(request) = request else { continue };
-            let answer = match node {
-                Node::Cbs => cbs::answer(&self.namespace, &request, &mut self.grants, now),
-                Node::Management => {
-                    management::answer(&self.namespace, &request, &self.grants, now)
-                }
-            };
-            self.reply(engine, (node, session), &request, answer);
+            if let Some(struck) = self.strike_request((link, node), &request) {
+                self.answer_struck(engine, (link, node, session), &request, &struck);
+                continue;
+            }
+            let answer = self.work(node, &request);
+            match self.reply_link(node, session, request.reply_to()) {
+                Some(to) => self.send_answer(engine, to, answer.encode(&request)),
+                None => tracing::debug!(connection = self.number, "nobody takes the answer"),
+            }
         }
         if engine.credit(link) <= CREDIT / 2 {
             engine.set_credit(link, CREDIT);
         }
     }
 
+    /// Does what a request asks for.
+    pub(crate) fn work(&mut self, node: Node, request: &Request) -> Answer {
+        let now = self.namespace.clock.now();
+        match node {
+            Node::Cbs => cbs::answer(&self.namespace, request, &mut self.grants, now),
+            Node::Management => management::answer(&self.namespace, request, &self.grants, now),
+        }
+    }
+
     /// Sends an answer as soon as the client has credit for it.
-    fn reply(
-        &mut self,
-        engine: &mut Connection,
-        (node, session): (Node, SessionId),
-        request: &Request,
-        answer: Answer,
-    ) {
-        let Some(link) = self.reply_link(node, session, request.reply_to()) else {
-            return tracing::debug!(connection = self.number, "nobody takes the answer");
-        };
+    pub(crate) fn send_answer(&mut self, engine: &mut Connection, link: LinkId, payload: Bytes) {
         if let Some(Link::Answers(answers)) = self.links.get_mut(&link) {
             if answers.pending.len() == PENDING_MAX {
                 return tracing::debug!(connection = self.number, "nobody reads the answers");
             }
-            answers.pending.push_back(answer.encode(request));
+            answers.pending.push_back(payload);
             answers.send(engine, link);
         }
     }
 
     /// Where an answer goes. A reply-to names a link of the node by target address or by link
     /// name; without one, or when it names none, the node's link on the same session is meant.
-    fn reply_link(&self, node: Node, on: SessionId, reply_to: Option<&str>) -> Option<LinkId> {
+    pub(crate) fn reply_link(
+        &self,
+        node: Node,
+        on: SessionId,
+        reply_to: Option<&str>,
+    ) -> Option<LinkId> {
         let answers = || {
             self.links.iter().filter_map(|(id, link)| match link {
                 Link::Answers(answers) if answers.node == node => Some((*id, answers)),

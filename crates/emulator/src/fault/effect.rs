@@ -193,7 +193,7 @@ impl Effect {
     pub(crate) fn fits(&self, point: &Point) -> bool {
         use Point::{
             Accept, Attach, Begin, Connect, Deliver, Frame, Management, Now, Open, Publish,
-            PutToken, Resolve, Stored,
+            PutToken, Resolve,
         };
         let network = matches!(point, Resolve | Connect);
         let before_links = network || matches!(point, Accept | Open | Begin);
@@ -225,6 +225,19 @@ impl Effect {
             }
             Self::Swallow => matches!(point, Frame { .. }),
         }
+    }
+
+    /// Whether an open, begin or attach is answered first when it strikes there.
+    pub(crate) fn comes_after_the_answer(&self) -> bool {
+        matches!(
+            self,
+            Self::Detach(_)
+                | Self::End(_)
+                | Self::Close(_)
+                | Self::WithdrawCredit(_)
+                | Self::Overrun(_)
+                | Self::ShutWindow(_)
+        )
     }
 
     /// Whether it goes on until the fault is lifted, also on connections that come later.

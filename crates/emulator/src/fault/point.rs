@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::names;
+
 /// A moment at which something is about to happen.
 ///
 /// ```
@@ -104,7 +106,7 @@ impl fmt::Display for Point {
             Self::Open => "open",
             Self::Begin => "begin",
             Self::Attach => "attach",
-            Self::PutToken => "put-token",
+            Self::PutToken => names::request::PUT_TOKEN,
             Self::Management => "management",
             Self::Publish => "publish",
             Self::Stored => "stored",
