@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::failure::Failure;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{process, terminal};
+use crate::{process, strangers, terminal};
 
 const REQUIREMENTS: &str = "interop/requirements.txt";
 
@@ -30,6 +30,14 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<Tally, 
     }
     if tally.passed == 0 {
         return Err(Failure::new("interop/run.py passed nothing: it ran no client"));
+    }
+    if !arguments.iter().any(|argument| argument == "--quick" || argument == "--only") {
+        let found = strangers::run(workspace)?;
+        tally.add(found);
+        terminal::line(format_args!("{tally}"));
+        if found.failed > 0 {
+            return Err(Failure::new(format!("our engine and its strangers: {found}")));
+        }
     }
     Ok(tally)
 }

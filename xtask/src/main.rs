@@ -15,6 +15,7 @@ mod interop;
 mod layers;
 mod process;
 mod rust_source;
+mod strangers;
 mod tally;
 mod terminal;
 mod test;
