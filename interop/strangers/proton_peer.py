@@ -50,7 +50,7 @@ class Run:
         self.link, self.node, self.count = link, node, count
         self.small = settings.small
         self.counted = Count()
-        self.opened = self.closed = self.reported = False
+        self.failed = self.closed = self.reported = False
         self.error = None
 
     @property
@@ -178,10 +178,13 @@ class Peer(Handler):
         self.failure = None
 
     def guarded(self, link, work, *arguments):
-        """Runs a step of a link; what it raises is the outcome of the case."""
+        """Runs a step of a link; the first thing it raises is the outcome of the case."""
+        if link.run.failed:
+            return
         try:
             work(*arguments)
         except Exception as error:  # whatever it is, it is the finding
+            link.run.failed = True
             self.failed(link, f"{type(error).__name__}: {error}")
 
     def failed(self, link, reason):

@@ -80,12 +80,13 @@ class Run {
         return this.counted.messages === this.count;
     }
 
-    // Runs a step; what it throws is the outcome of the case.
+    // Runs a step; the first thing it throws is the outcome of the case.
     guarded(step) {
+        if (this.failure !== undefined) return;
         try {
             step();
         } catch (error) {
-            this.failure ??= error.message;
+            this.failure = error.message;
             this.onFailure?.(this.failure);
         }
         if (this.done && !this.reported) {
