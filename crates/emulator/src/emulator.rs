@@ -1,5 +1,6 @@
 //! The emulator as its owner holds it.
 
+mod entrance;
 mod faults;
 
 use std::fmt;
@@ -8,11 +9,12 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+pub(crate) use entrance::Entrance;
 use eventhubs_amqp::engine::Connection;
 use eventhubs_amqp::net::{DriveOptions, Stream, drive};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -289,7 +291,7 @@ impl Shared {
         self: &Arc<Self>,
         runtime: &Handle,
         door: Door,
-        stream: TcpStream,
+        stream: impl Stream,
         permit: OwnedSemaphorePermit,
     ) {
         if door.kind == ListenerKind::Plain {

@@ -45,6 +45,7 @@ mod log;
 mod management;
 mod names;
 mod namespace;
+mod network;
 mod partition;
 mod plain;
 mod producer;
@@ -82,5 +83,6 @@ pub use hub_config::{
 };
 pub use hub_error::HubError;
 pub use listener::{Listener, ListenerKind};
+pub use network::Network;
 pub use snapshot::{GroupSnapshot, HubSnapshot, PartitionSnapshot, ReceiverSnapshot};
 pub use tls_config::{Identity, TlsConfig, TlsFault};

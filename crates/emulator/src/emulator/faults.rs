@@ -26,7 +26,7 @@ impl Emulator {
     ///
     /// # Errors
     /// [`FaultError`] for a fault that could never strike, one at [`Point::Resolve`] or
-    /// [`Point::Connect`], which a network takes, or one too many.
+    /// [`Point::Connect`], which a [`Network`](crate::Network) takes, or one too many.
     pub fn inject(&self, fault: Fault) -> Result<FaultId, FaultError> {
         if matches!(fault.point, Point::Resolve | Point::Connect) {
             let point = fault.point.to_string();

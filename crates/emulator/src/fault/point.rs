@@ -20,9 +20,9 @@ pub enum Point {
     /// When the fault is injected: everything within its scope, once.
     #[default]
     Now,
-    /// A client looks a name up in a network.
+    /// A client looks a name up in a [`Network`](crate::Network).
     Resolve,
-    /// A client connects through a network.
+    /// A client connects through a [`Network`](crate::Network).
     Connect,
     /// A connection was accepted; no byte has been read.
     Accept,
