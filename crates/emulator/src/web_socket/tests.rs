@@ -398,18 +398,56 @@ async fn what_a_server_answers() {
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     let answer = exchange(&request(path, "")).await;
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    // A browser, or a probe.
+    let answer = exchange("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    for no_upgrade in [
+        format!("GET {path} HTTP/1.1\r\nSec-WebSocket-Protocol: amqp\r\n\r\n"),
+        "POST / HTTP/1.1\r\n\r\n".to_owned(),
+        "AMQP\u{3}\u{1}\0\0\r\n\r\n".to_owned(),
+        request(path, "Sec-WebSocket-Protocol: amqp\r\n").replace("13", "12"),
+    ] {
+        let answer = exchange(&no_upgrade).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{no_upgrade}: {answer}");
+    }
+}
+
+/// The end of a request is found wherever it is cut, and what follows it is not lost.
+#[tokio::test]
+async fn a_request_may_come_in_pieces_and_with_a_frame_behind_it() {
+    let head = request("/$servicebus/websocket", "Sec-WebSocket-Protocol: amqp\r\n");
+    let mut bytes = head.into_bytes();
+    // A masked binary frame.
+    bytes.extend_from_slice(&[0x82, 0x80 | 5, 0, 0, 0, 0]);
+    bytes.extend_from_slice(b"early");
+    for room in [1, 2, 3, 4, 5, 7, 1 << 16] {
+        let (near, far) = duplex(room);
+        let (mut answers, mut far) = tokio::io::split(far);
+        let drain = tokio::spawn(async move {
+            let mut all = Vec::new();
+            let _ = answers.read_to_end(&mut all).await;
+        });
+        let reading = async {
+            let mut ours = accept(near).await.unwrap();
+            let mut got = [0; 5];
+            ours.read_exact(&mut got).await.unwrap();
+            got
+        };
+        let (sent, got) = within(async { tokio::join!(far.write_all(&bytes), reading) }).await;
+        sent.unwrap();
+        assert_eq!(&got, b"early", "{room}");
+        drop(far);
+        within(drain).await.unwrap();
+    }
 }
 
 #[tokio::test]
-async fn requests_without_an_end_or_that_are_none_are_given_up() {
-    let endless = request("/", &"X-More: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n".repeat(3_000));
-    for bytes in [endless.as_str(), "AMQP\u{3}\u{1}\0\0\r\n\r\n", "POST / HTTP/1.1\r\n\r\n"] {
-        let (near, mut far) = duplex(1 << 10);
-        let server = tokio::spawn(accept(near));
-        let _ = within(far.write_all(bytes.as_bytes())).await;
-        let result = within(server).await.unwrap();
-        assert!(result.is_err(), "{:?}", bytes.get(..20));
-    }
+async fn a_request_without_an_end_is_given_up() {
+    let (near, mut far) = duplex(1 << 10);
+    let server = tokio::spawn(accept(near));
+    let endless = request("/", &"X-More: aaaaaaaaaaaaaaaaaaaaaaaa\r\n".repeat(1_000));
+    assert!(within(far.write_all(endless.as_bytes())).await.is_err(), "all of it was read");
+    within(server).await.unwrap().unwrap_err();
 }
 
 #[tokio::test]
