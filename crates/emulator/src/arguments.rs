@@ -84,6 +84,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "MS", default_value_t = 0)]
     latency: u64,
 
+    /// Idle time-out that connections are told, in milliseconds; a client that is silent for twice
+    /// as long is cut off
+    #[arg(long, value_name = "MS", default_value_t = 240_000)]
+    idle_time_out: u64,
+
     /// Accept messages of up to 20 MiB instead of 1 MiB
     #[arg(long)]
     lenient: bool,
@@ -153,6 +158,7 @@ impl Arguments {
         let mut config = Config::default()
             .in_memory()
             .with_latency(Duration::from_millis(self.latency))
+            .with_idle_time_out(Duration::from_millis(self.idle_time_out))
             .with_lenient(self.lenient);
         for listener in self.listeners()? {
             config = config.with_listener(listener);

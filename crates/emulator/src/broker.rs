@@ -25,10 +25,9 @@ use crate::plain;
 use crate::producer::Producer;
 use crate::requests::{self, Answers};
 
-/// Values the service answers with: frame size, channel-max and idle time-out from traces of it.
+/// Values the service answers with: frame size and channel-max from traces of it.
 const MAX_FRAME_SIZE: u32 = 65_536;
 const CHANNEL_MAX: u16 = 4_999;
-const IDLE_TIME_OUT: Duration = Duration::from_millis(240_000);
 /// Windows, handle-max and the first transfer id, from traces of the service.
 pub(crate) const SESSION: SessionOptions = SessionOptions {
     incoming_window: 5_000,
@@ -43,12 +42,12 @@ const OUTPUT_BYTES_MAX: usize = 1 << 20;
 const CLIENT_BYTES_MAX: usize = 64 << 20;
 
 /// Options of the engine of an accepted connection.
-pub(crate) fn engine_options(number: u64) -> Options {
+pub(crate) fn engine_options(number: u64, idle_time_out: Duration) -> Options {
     let mechanisms = names::SASL_MECHANISMS.map(Symbol::from_static).to_vec();
     Options {
         max_frame_size: MAX_FRAME_SIZE,
         channel_max: CHANNEL_MAX,
-        idle_time_out: Some(IDLE_TIME_OUT),
+        idle_time_out: Some(idle_time_out),
         // The Python client reads performatives by position and fails on lists cut short.
         fields: FieldList::Full,
         sasl: Sasl::Offer { mechanisms, allow_bare: true },

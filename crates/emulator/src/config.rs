@@ -19,6 +19,9 @@ pub const DEFAULT_KEY_NAME: &str = "RootManageSharedAccessKey";
 /// The key that exists when none is configured: a placeholder, not a secret.
 pub const DEFAULT_KEY: &str = "SAS_KEY_VALUE";
 
+/// How long the emulator waits for a sign of life unless told otherwise, from traces of the service.
+pub const DEFAULT_IDLE_TIME_OUT: Duration = Duration::from_millis(240_000);
+
 /// What the owner of a key may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rights {
@@ -162,6 +165,9 @@ pub struct Config {
     pub tls: TlsConfig,
     /// Delay of everything the emulator writes, order kept; default none.
     pub latency: Duration,
+    /// The idle time-out that each open announces, at least 1 ms; default 240 s. A client that sends
+    /// nothing for twice as long is cut off.
+    pub idle_time_out: Duration,
     /// Accepts messages above [`Limits::max_message_size`], as the service sometimes does.
     pub lenient: bool,
     /// Bounds on memory and connections.
@@ -176,6 +182,7 @@ impl Default for Config {
             listeners: vec![Listener::new(ListenerKind::Plain, (Ipv4Addr::LOCALHOST, 0).into())],
             tls: TlsConfig::default(),
             latency: Duration::ZERO,
+            idle_time_out: DEFAULT_IDLE_TIME_OUT,
             lenient: false,
             limits: Limits::default(),
         }
@@ -242,7 +249,7 @@ pub enum ConfigError {
     /// A limit of zero would let nothing through.
     #[error("limit '{limit}' is 0: use at least 1")]
     Limit {
-        /// The field of [`Limits`].
+        /// The field of [`Limits`], or of [`Config`].
         limit: &'static str,
     },
 }
@@ -278,6 +285,13 @@ impl Config {
     #[must_use]
     pub fn with_latency(mut self, latency: Duration) -> Self {
         self.latency = latency;
+        self
+    }
+
+    /// Sets the idle time-out of connections.
+    #[must_use]
+    pub fn with_idle_time_out(mut self, idle_time_out: Duration) -> Self {
+        self.idle_time_out = idle_time_out;
         self
     }
 
@@ -324,6 +338,7 @@ impl Config {
             ("receivers_per_partition", self.limits.receivers_per_partition == 0),
             ("hubs", self.limits.hubs == 0),
             ("partitions", self.limits.partitions == 0),
+            ("idle_time_out", self.idle_time_out.as_millis() == 0),
         ];
         match limits.into_iter().find(|(_, zero)| *zero) {
             Some((limit, _)) => Err(ConfigError::Limit { limit }),

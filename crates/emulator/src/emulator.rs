@@ -320,7 +320,10 @@ impl Shared {
 
 /// All that is done with one connection.
 async fn serving(broker: Broker, stream: impl Stream, delay: Duration) {
-    let engine = Connection::new(broker::engine_options(broker.number), Instant::now().into_std());
+    let engine = Connection::new(
+        broker::engine_options(broker.number, broker.namespace.idle_time_out),
+        Instant::now().into_std(),
+    );
     let options = DriveOptions::default();
     if delay.is_zero() {
         drive(stream, engine, broker, options).await;

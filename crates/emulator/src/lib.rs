@@ -69,8 +69,8 @@ mod web_socket;
 mod wire;
 
 pub use config::{
-    Config, ConfigError, DEFAULT_HUB, DEFAULT_KEY, DEFAULT_KEY_NAME, DEFAULT_PARTITIONS, Limits,
-    Rights, SasKey,
+    Config, ConfigError, DEFAULT_HUB, DEFAULT_IDLE_TIME_OUT, DEFAULT_KEY, DEFAULT_KEY_NAME,
+    DEFAULT_PARTITIONS, Limits, Rights, SasKey,
 };
 pub use emulator::{Emulator, StartError, StoredEvent};
 pub use fault::{

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::bell::{Bell, Signal};
 use crate::clock::Clock;
@@ -21,6 +22,7 @@ pub(crate) struct Namespace {
     pub(crate) keys: Vec<SasKey>,
     pub(crate) limits: Limits,
     pub(crate) lenient: bool,
+    pub(crate) idle_time_out: Duration,
     /// By name in lower case.
     hubs: Mutex<BTreeMap<String, Arc<Hub>>>,
     /// Held for the whole of a change, so that changes come one after the other while everybody
@@ -46,6 +48,7 @@ impl Namespace {
             keys: config.effective_keys(),
             limits: config.limits.clone(),
             lenient: config.lenient,
+            idle_time_out: config.idle_time_out,
             connections: Mutex::default(),
             next_connection: AtomicU64::new(1),
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::IoSlice;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use eventhubs_amqp::codec::message::{Body, Message, Properties};
@@ -54,7 +54,7 @@ impl Wire {
         let options = Options { sasl, ..Options::dialler("client") };
         let mut wire = Self {
             client: Connection::new(options, now),
-            server: Connection::new(engine_options(broker.number), now),
+            server: Connection::new(engine_options(broker.number, namespace.idle_time_out), now),
             broker,
             now,
             session: None,
@@ -100,6 +100,13 @@ impl Wire {
                 return;
             }
         }
+    }
+
+    /// Lets time pass on the broker's end only.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.server.handle_timeout(self.now);
+        self.exchange();
     }
 
     fn collect(&mut self) {

@@ -44,7 +44,7 @@ fn feed(bytes: &[u8], piece: usize) {
     let namespace = namespace();
     let now = tokio::time::Instant::now().into_std();
     let mut broker = Broker::new(Arc::clone(&namespace));
-    let mut server = Connection::new(engine_options(1), now);
+    let mut server = Connection::new(engine_options(1, namespace.idle_time_out), now);
     let mut input = BytesMut::new();
     for piece in bytes.chunks(piece.max(1)) {
         input.extend_from_slice(piece);

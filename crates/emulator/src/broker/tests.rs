@@ -1,6 +1,7 @@
 //! Whole conversations between a client's engine and the broker.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use eventhubs_amqp::codec::message::{Body, Message, Properties};
 use eventhubs_amqp::codec::performative::{Attach, ReceiverSettleMode, Role, SenderSettleMode};
@@ -503,4 +504,18 @@ fn answers_wait_for_credit_and_find_their_way() {
     let (one, two) = (wire.received(by_name).len(), wire.received(by_address).len());
     assert!(one >= 1 && two >= 1, "each reply-to finds its link: {one} and {two}");
     assert_eq!(one + two, 4, "without a match any link of the session will do");
+}
+
+#[test]
+fn a_client_is_cut_off_after_twice_the_idle_time_out() {
+    let allowed = Duration::from_secs(4);
+    let config = Config::default().with_idle_time_out(allowed);
+    let mut wire = Wire::trusted(&Arc::new(Namespace::new(&config)));
+    wire.pass(allowed * 2 - Duration::from_millis(1));
+    assert!(wire.closed.is_none());
+    wire.pass(Duration::from_millis(1));
+    assert!(wire.closed.is_some());
+    assert_eq!(Config::default().idle_time_out, Duration::from_secs(240));
+    let error = Config::default().with_idle_time_out(Duration::ZERO).validate().unwrap_err();
+    assert!(error.to_string().contains("idle_time_out"), "{error}");
 }
