@@ -19,6 +19,7 @@ use crate::consumer::{Consumer, Pumped};
 use crate::disorder::{self, Disorder};
 use crate::fault::{Effect, Registry};
 use crate::hub::Namespace;
+use crate::line::LineControl;
 use crate::log::Stored;
 use crate::names;
 use crate::plain;
@@ -100,6 +101,7 @@ impl Link {
 pub(crate) struct Broker {
     pub(crate) namespace: Arc<Namespace>,
     pub(crate) bell: Arc<Bell>,
+    pub(crate) line: Arc<LineControl>,
     pub(crate) number: u64,
     /// Whether TLS has proved who the client is.
     pub(crate) certified: bool,
@@ -125,6 +127,7 @@ impl Broker {
             disorder,
             namespace,
             bell,
+            line: Arc::default(),
             number,
             certified: false,
             links: HashMap::new(),

@@ -24,9 +24,11 @@ use crate::broker::{self, Broker};
 use crate::config::{Config, ConfigError};
 use crate::door::Door;
 use crate::hub::Namespace;
-use crate::latency;
+use crate::line::{Line, LineControl, Shaping};
 use crate::listen::{self, Bound};
 use crate::listener::{Listener, ListenerKind};
+use crate::memory;
+use crate::socket::Socket;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 use crate::tls_config::TlsFault;
@@ -225,9 +227,11 @@ impl Emulator {
     /// A connection without a socket: the client's end of a byte stream, on which the client
     /// speaks first. At the limit of connections, or after a shutdown, the stream is at its end.
     pub fn connect_memory(&self) -> impl AsyncRead + AsyncWrite + Send + Unpin + 'static {
-        let (near, far) = tokio::io::duplex(MEMORY_STREAM_BYTES);
+        let (near, far) = memory::pair(MEMORY_STREAM_BYTES);
         if let Ok(permit) = Arc::clone(&self.shared.room).try_acquire_owned() {
-            self.shared.serve(&self.runtime, far, permit);
+            let broker = Broker::new(Arc::clone(&self.shared.namespace));
+            let far = far.with_abort(broker.line.abort_handle());
+            self.shared.serve(&self.runtime, broker, far, permit);
         }
         near
     }
@@ -277,11 +281,16 @@ impl Shared {
     }
 
     /// Serves one connection in a task of its own, without a handshake before it.
-    fn serve(&self, runtime: &Handle, stream: impl Stream, permit: OwnedSemaphorePermit) {
-        let broker = Broker::new(Arc::clone(&self.namespace));
-        let serving = serving(broker, stream, self.latency);
+    fn serve(
+        self: &Arc<Self>,
+        runtime: &Handle,
+        broker: Broker,
+        stream: impl Stream,
+        permit: OwnedSemaphorePermit,
+    ) {
+        let shared = Arc::clone(self);
         self.spawn(runtime, async move {
-            serving.await;
+            shared.serving(broker, stream).await;
             drop(permit);
         });
     }
@@ -294,12 +303,13 @@ impl Shared {
         stream: impl Stream,
         permit: OwnedSemaphorePermit,
     ) {
-        if door.kind == ListenerKind::Plain {
-            return self.serve(runtime, stream, permit);
-        }
-        let shared = Arc::clone(self);
         // Connections are numbered in the order in which they were accepted.
         let mut broker = Broker::new(Arc::clone(&self.namespace));
+        let stream = Socket::new(stream, broker.line.abort_handle());
+        if door.kind == ListenerKind::Plain {
+            return self.serve(runtime, broker, stream, permit);
+        }
+        let shared = Arc::clone(self);
         self.spawn(runtime, async move {
             let mut stopping = shared.stopping.subscribe();
             let entered = tokio::select! {
@@ -309,27 +319,34 @@ impl Shared {
             match entered {
                 Ok(entered) => {
                     broker.certified = entered.certified;
-                    serving(broker, entered.stream, shared.latency).await;
+                    shared.serving(broker, entered.stream).await;
                 }
                 Err(error) => tracing::debug!(kind = %door.kind, %error, "no handshake"),
             }
             drop(permit);
         });
     }
-}
 
-/// All that is done with one connection.
-async fn serving(broker: Broker, stream: impl Stream, delay: Duration) {
-    let engine = Connection::new(
-        broker::engine_options(broker.number, broker.namespace.idle_time_out),
-        Instant::now().into_std(),
-    );
-    let options = DriveOptions::default();
-    if delay.is_zero() {
-        drive(stream, engine, broker, options).await;
-    } else {
-        let (stream, relay) = latency::delayed(stream, delay);
-        tokio::join!(drive(stream, engine, broker, options), relay);
+    /// All that is done with one connection.
+    async fn serving(&self, broker: Broker, stream: impl Stream) {
+        let options = broker::engine_options(broker.number, broker.namespace.idle_time_out);
+        let engine = Connection::new(options, Instant::now().into_std());
+        let control = Arc::clone(&broker.line);
+        if !self.latency.is_zero() {
+            let latency = Shaping::Latency { delay: self.latency, jitter: Duration::ZERO, seed: 0 };
+            control.apply(LineControl::CONFIGURED, latency);
+        }
+        let (line, remains) = Line::new(stream, Arc::clone(&control));
+        drive(line, engine, broker, DriveOptions::default()).await;
+        let mut stopping = self.stopping.subscribe();
+        let mut rest = std::pin::pin!(remains.finish());
+        tokio::select! {
+            () = &mut rest => return,
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+        }
+        // Nobody lifts a silence any more.
+        control.heal();
+        rest.await;
     }
 }
 

@@ -38,11 +38,12 @@ mod hash;
 mod hub;
 mod hub_config;
 mod hub_error;
-mod latency;
+mod line;
 mod listen;
 mod listener;
 mod log;
 mod management;
+mod memory;
 mod names;
 mod namespace;
 mod network;
@@ -58,6 +59,7 @@ mod section;
 mod segment;
 mod selector;
 mod snapshot;
+mod socket;
 #[cfg(feature = "tls")]
 mod tls;
 mod tls_config;
@@ -82,6 +84,7 @@ pub use hub_config::{
     MAX_PARTITIONS, MAX_RETENTION,
 };
 pub use hub_error::HubError;
+pub use line::{BadFrame, Lie, Place, Stray};
 pub use listener::{Listener, ListenerKind};
 pub use network::Network;
 pub use snapshot::{GroupSnapshot, HubSnapshot, PartitionSnapshot, ReceiverSnapshot};
