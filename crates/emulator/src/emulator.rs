@@ -24,7 +24,7 @@ use crate::broker::{self, Broker};
 use crate::config::{Config, ConfigError};
 use crate::door::Door;
 use crate::hub::Namespace;
-use crate::line::{Line, LineControl, Shaping};
+use crate::line::{Abortable, Line, LineControl, Shaping};
 use crate::listen::{self, Bound};
 use crate::listener::{Listener, ListenerKind};
 use crate::memory;
@@ -300,12 +300,12 @@ impl Shared {
         self: &Arc<Self>,
         runtime: &Handle,
         door: Door,
-        stream: impl Stream,
+        stream: impl Abortable,
         permit: OwnedSemaphorePermit,
     ) {
         // Connections are numbered in the order in which they were accepted.
         let mut broker = Broker::new(Arc::clone(&self.namespace));
-        let stream = Socket::new(stream, broker.line.abort_handle());
+        let stream = stream.with_abort(broker.line.abort_handle());
         if door.kind == ListenerKind::Plain {
             return self.serve(runtime, broker, stream, permit);
         }
@@ -381,7 +381,7 @@ async fn accept(shared: Arc<Shared>, runtime: Handle, door: Door, listener: TcpL
                     tracing::debug!(%peer, %error, "the connection went at once");
                     continue;
                 }
-                shared.admit(&runtime, door.clone(), stream, permit);
+                shared.admit(&runtime, door.clone(), Socket::new(stream), permit);
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");

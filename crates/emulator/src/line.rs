@@ -4,7 +4,7 @@
 //! A line knows frames and nothing above them. With nothing set it passes reads and writes through
 //! as they are, and costs a load of a version number and a walk from frame to frame.
 
-pub(crate) mod abort;
+mod abort;
 mod bad_frame;
 mod bucket;
 mod control;
@@ -26,7 +26,7 @@ mod trips;
 
 pub use bad_frame::{BadFrame, Lie, Place, Stray};
 
-pub(crate) use abort::Abort;
+pub(crate) use abort::{Abort, Abortable};
 pub(crate) use control::{Counts, LineControl, Ring, Shaping, Trip, Way};
 pub(crate) use frames::FrameKind;
 pub(crate) use remains::Remains;

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
-use crate::line::Abort;
+use crate::line::{Abort, Abortable};
 
 /// One end of a stream in memory.
 #[derive(Debug)]
@@ -32,9 +32,8 @@ pub(crate) fn pair(capacity: usize) -> (MemoryStream, MemoryStream) {
     (end(near, &one, &other), end(far, &other, &one))
 }
 
-impl MemoryStream {
-    /// The same, reset when it is dropped after `abort` was asked.
-    pub(crate) fn with_abort(mut self, abort: Abort) -> Self {
+impl Abortable for MemoryStream {
+    fn with_abort(mut self, abort: Abort) -> Self {
         self.abort = abort;
         self
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::line::Abort;
+use crate::line::{Abort, Abortable};
 
 /// A TCP stream that ends in a reset when that was asked for, whatever was wrapped around it.
 #[derive(Debug)]
@@ -18,8 +18,15 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, abort: Abort) -> Self {
-        Self { stream, abort }
+    pub(crate) fn new(stream: TcpStream) -> Self {
+        Self { stream, abort: Abort::default() }
+    }
+}
+
+impl Abortable for Socket {
+    fn with_abort(mut self, abort: Abort) -> Self {
+        self.abort = abort;
+        self
     }
 }
 
@@ -88,7 +95,7 @@ mod tests {
         let address = listener.local_addr()?;
         let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
         let abort = Abort::default();
-        let mut socket = Socket::new(accepted?.0, abort.clone());
+        let mut socket = Socket::new(accepted?.0).with_abort(abort.clone());
         socket.write_all(b"last words").await?;
         let mut client = client?;
         let mut read = vec![0; 10];

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use super::{Emulator, MEMORY_STREAM_BYTES, Shared};
 use crate::door::Door;
 use crate::listener::ListenerKind;
+use crate::memory;
 
 /// Connects to one emulator in memory, through one kind of door.
 #[derive(Clone)]
@@ -37,7 +38,7 @@ impl Entrance {
         if *shared.stopping.borrow() {
             return None;
         }
-        let (near, far) = tokio::io::duplex(MEMORY_STREAM_BYTES);
+        let (near, far) = memory::pair(MEMORY_STREAM_BYTES);
         if let Ok(permit) = Arc::clone(&shared.room).try_acquire_owned() {
             shared.admit(&self.runtime, self.door.clone(), far, permit);
         }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use eventhubs_amqp::net::Stream;
+
 /// Asked of the socket at the bottom of a stream: reset the connection when you are dropped,
 /// instead of ending it in good order.
 ///
@@ -20,4 +22,10 @@ impl Abort {
     pub(crate) fn is_asked(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
+}
+
+/// A stream at the bottom of a connection.
+pub(crate) trait Abortable: Stream {
+    /// The same stream, which resets the connection when it is dropped after `abort` was asked.
+    fn with_abort(self, abort: Abort) -> Self;
 }

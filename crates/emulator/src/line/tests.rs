@@ -9,7 +9,8 @@ use tokio::time::{Instant, timeout};
 
 use super::craft::{self, code};
 use super::{
-    Action, BadFrame, FrameKind, Line, LineControl, Remains, Ring, Rule, Shaping, Trip, Way,
+    Abortable, Action, BadFrame, FrameKind, Line, LineControl, Remains, Ring, Rule, Shaping, Trip,
+    Way,
 };
 use crate::memory::{self, MemoryStream};
 
