@@ -81,6 +81,16 @@ impl Audience {
         &self.path
     }
 
+    /// Whether the other one is on the same host. Without a host nothing is.
+    pub(crate) fn same_host(&self, other: &Self) -> bool {
+        !self.host.is_empty() && self.host == other.host
+    }
+
+    /// Everything on this host.
+    pub(crate) fn namespace(&self) -> Self {
+        Self { host: self.host.clone(), path: String::new() }
+    }
+
     /// First segment of the path: the hub, if the audience names one.
     pub(crate) fn hub(&self) -> Option<&str> {
         self.path.split('/').next().filter(|hub| !hub.is_empty())

@@ -17,9 +17,7 @@ use crate::names::{self, link};
 use crate::partition::Partition;
 use crate::producer::Producer;
 use crate::requests::Answers;
-
-/// What a producer may send on a lenient emulator: the most that any tier of the service takes.
-const LENIENT_MESSAGE_SIZE: u64 = 20 << 20;
+use crate::standing::Standing;
 
 impl Broker {
     /// The link that a client attaches.
@@ -37,10 +35,9 @@ impl Broker {
 
     /// The answer to an attach that is accepted.
     pub(crate) fn answer(&self, link: &Link, attach: Attach) -> Attach {
-        let max_message_size = match self.namespace.lenient {
-            true => self.namespace.limits.max_message_size.max(LENIENT_MESSAGE_SIZE),
-            false => self.namespace.limits.max_message_size,
-        };
+        let ours = self.namespace.max_publication;
+        let theirs = attach.max_message_size.filter(|size| *size > 0);
+        let max_message_size = theirs.map_or(ours, |theirs| theirs.min(ours));
         let offered = |capability: &Symbol| {
             matches!(link, Link::Consumer(_)) && **capability == *link::RUNTIME_METRIC
         };
@@ -70,7 +67,10 @@ impl Broker {
         }
         let text = target.and_then(|target| target.address.as_deref()).unwrap_or_default();
         match Address::parse(text) {
-            Address::Cbs => Ok(Link::Requests { node: Node::Cbs, session }),
+            Address::Cbs => {
+                self.check_cbs(Role::Sender)?;
+                Ok(Link::Requests { node: Node::Cbs, session })
+            }
             Address::Management => {
                 self.authorize_any(text)?;
                 Ok(Link::Requests { node: Node::Management, session })
@@ -78,13 +78,13 @@ impl Broker {
             Address::Hub { hub } => {
                 self.authorize(text, Need::Send)?;
                 let hub = self.hub(&hub, text, Usage::Send)?;
-                Ok(Link::Producer(Producer::new(hub, None, text)))
+                Ok(Link::Producer(Producer::new(hub, None, self.standing(text, attach))))
             }
             Address::Partition { hub, partition } => {
                 self.authorize(text, Need::Send)?;
                 let hub = self.hub(&hub, text, Usage::Send)?;
                 let (number, _) = partition_of(&hub, &partition)?;
-                Ok(Link::Producer(Producer::new(hub, Some(number), text)))
+                Ok(Link::Producer(Producer::new(hub, Some(number), self.standing(text, attach))))
             }
             Address::Consumer { .. } => {
                 let text = format!("The entity '{text}' takes no messages: send to the hub.");
@@ -108,7 +108,10 @@ impl Broker {
             Link::Answers(Answers::new(node, session, target, attach.name.clone()))
         };
         match Address::parse(text) {
-            Address::Cbs => Ok(answers(Node::Cbs)),
+            Address::Cbs => {
+                self.check_cbs(Role::Receiver)?;
+                Ok(answers(Node::Cbs))
+            }
             Address::Management => {
                 self.authorize_any(text)?;
                 Ok(answers(Node::Management))
@@ -118,7 +121,8 @@ impl Broker {
                 let hub = self.hub(&hub, text, Usage::Receive)?;
                 let group = hub.group(&group).ok_or_else(|| not_found(text))?;
                 let (_, partition) = partition_of(&hub, &partition)?;
-                let place = Place { hub, group, partition, address: text.to_owned() };
+                let standing = self.standing(text, attach);
+                let place = Place { hub, group, partition, standing };
                 let seat = Seat { bell: Arc::clone(&self.bell), link: id };
                 let limit = self.namespace.limits.receivers_per_partition;
                 let wishes = Wishes::read(attach)?;
@@ -134,6 +138,25 @@ impl Broker {
             }
             Address::Unknown => Err(not_found(text)),
         }
+    }
+
+    /// A connection may have one link of each kind on `$cbs`, as on the service. The official Rust
+    /// client closes its pair and opens another one later.
+    fn check_cbs(&self, role: Role) -> Result<(), AmqpError> {
+        let held = self.cbs[usize::from(role == Role::Receiver)];
+        if held.is_none_or(|id| !self.links.contains_key(&id)) {
+            return Ok(());
+        }
+        let text = format!(
+            "A link to connection '{}' {} node has already been opened.",
+            self.number,
+            names::CBS_NODE
+        );
+        Err(AmqpError::new(condition::NOT_ALLOWED, text))
+    }
+
+    fn standing(&self, address: &str, attach: &Attach) -> Standing {
+        Standing::new(address, &attach.name, self.namespace.clock.now())
     }
 
     fn hub(&self, name: &str, address: &str, usage: Usage) -> Result<Arc<Hub>, AmqpError> {

@@ -25,6 +25,7 @@ use crate::names;
 use crate::plain;
 use crate::producer::Producer;
 use crate::requests::{self, Answers};
+use crate::watch::Watch;
 
 /// Values the service answers with: frame size and channel-max from traces of it.
 const MAX_FRAME_SIZE: u32 = 65_536;
@@ -86,6 +87,15 @@ pub(crate) enum Link {
 }
 
 impl Link {
+    /// The node that the link is on, if it is no link of a hub.
+    fn node(&self) -> Option<Node> {
+        match self {
+            Self::Requests { node, .. } => Some(*node),
+            Self::Answers(answers) => Some(answers.node()),
+            Self::Producer(_) | Self::Consumer(_) => None,
+        }
+    }
+
     /// Whether the entity behind it still is what it was attached to.
     fn check(&self) -> Result<(), AmqpError> {
         match self {
@@ -108,6 +118,13 @@ pub(crate) struct Broker {
     pub(crate) links: HashMap<LinkId, Link>,
     pub(crate) grants: Grants,
     pub(crate) disorder: Disorder,
+    /// The links on `$cbs`, the one that brings requests first; of each kind there may be one.
+    pub(crate) cbs: [Option<LinkId>; 2],
+    pub(crate) watch: Watch,
+    /// When to look for links that nobody uses.
+    pub(crate) idle_due: Option<i64>,
+    /// When the service's clock asks for a turn.
+    pub(crate) due: Option<i64>,
     /// Consumer links that may have something to send.
     pub(crate) ready: Vec<LinkId>,
     // Kept for their capacity.
@@ -125,6 +142,7 @@ impl Broker {
         let disorder = Disorder::new(number, namespace.faults.read(Registry::latest));
         Self {
             disorder,
+            watch: Watch::new(namespace.timers),
             namespace,
             bell,
             line: Arc::default(),
@@ -132,6 +150,9 @@ impl Broker {
             certified: false,
             links: HashMap::new(),
             grants: Grants::default(),
+            cbs: [None; 2],
+            idle_due: None,
+            due: None,
             ready: Vec::new(),
             touched: Vec::new(),
             deliveries: Vec::new(),
@@ -236,7 +257,10 @@ impl Broker {
                 }
             }
             Event::SaslResponse(_) => engine.sasl_outcome(Code::Auth),
-            Event::Open(open) => self.handle_open(engine, *open),
+            Event::Open(open) => {
+                self.watch.handle_open(self.namespace.clock.now());
+                self.handle_open(engine, *open);
+            }
             Event::Begin { session, incoming: true, .. } => self.handle_begin(engine, session),
             Event::Attach { link, session, attach, incoming: true } => {
                 self.handle_incoming_attach(engine, (link, session), *attach);
@@ -260,6 +284,7 @@ impl Broker {
                 tracing::debug!(connection = self.number, %reason, "the connection is over");
                 self.links.clear();
                 self.forget_everything();
+                self.watch.handle_closed();
             }
             Event::SaslChallenge(_)
             | Event::Begin { .. }
@@ -298,6 +323,11 @@ impl Broker {
         }
         if credit > 0 {
             engine.set_credit(id, credit);
+        }
+        match link.node() {
+            Some(Node::Cbs) => self.cbs[usize::from(matches!(link, Link::Answers(_)))] = Some(id),
+            Some(Node::Management) => {}
+            None => self.expect_idle(self.namespace.clock.now()),
         }
         self.links.insert(id, link);
     }
@@ -342,6 +372,7 @@ impl Service for Broker {
         self.handle_signals(engine);
         self.handle_engine(engine);
         self.pump_ready(engine);
+        self.keep_time(engine);
     }
 
     fn poll_wake(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -349,7 +380,8 @@ impl Service for Broker {
     }
 
     fn timeout(&self) -> Option<Instant> {
-        self.disorder.due()
+        let due = self.due.map(|due| self.namespace.clock.instant(due));
+        [self.disorder.due(), due].into_iter().flatten().min()
     }
 }
 

@@ -3,8 +3,10 @@
 use eventhubs_amqp::codec::{AmqpError, Symbol, condition};
 
 use crate::address::{Audience, covers_path};
+use crate::calendar;
 use crate::config::Rights;
 use crate::hub::Namespace;
+use crate::jwt;
 use crate::names::{self, request};
 use crate::request::{Answer, Request};
 use crate::sas::{self, Grant};
@@ -34,13 +36,16 @@ impl Need {
             }
     }
 
-    /// The claim's name in error texts.
-    fn claim(self) -> &'static str {
-        match self {
+    /// The service's words for a claim that is missing on `path`.
+    fn claims(self, path: &str) -> String {
+        let claim = match self {
             Self::Send => "Send",
-            Self::Listen => "Listen",
-            Self::Read => "Listen",
-        }
+            Self::Listen | Self::Read => "Listen",
+        };
+        format!(
+            "Unauthorized access. '{claim}' claim(s) are required to perform this operation. \
+             Resource: '{path}'."
+        )
     }
 }
 
@@ -48,6 +53,27 @@ impl Need {
 #[derive(Debug, Default)]
 pub(crate) struct Grants {
     held: Vec<(Audience, Grant)>,
+    /// When the first of them lapses.
+    due: Option<i64>,
+}
+
+/// Tokens that have lapsed.
+#[derive(Debug)]
+pub(crate) struct Lapsed(Vec<(Audience, Grant)>);
+
+impl Lapsed {
+    /// What the client of a link is told that needed one of them.
+    pub(crate) fn refusal(&self, path: &str, need: Need) -> AmqpError {
+        let lower = path.to_ascii_lowercase();
+        let covers = |audience: &Audience| path.is_empty() || covers_path(audience.path(), &lower);
+        let latest = self.0.iter().filter(|(audience, _)| covers(audience));
+        let latest = latest.map(|(_, grant)| grant.expires).max();
+        let reason = latest.map_or_else(String::new, |expires| {
+            let expires = calendar::utc(expires);
+            format!(" ExpiredToken: The token is expired. Expiration time: '{expires}'.")
+        });
+        AmqpError::new(condition::UNAUTHORIZED_ACCESS, format!("{}{reason}", need.claims(path)))
+    }
 }
 
 impl Grants {
@@ -58,6 +84,7 @@ impl Grants {
         if room {
             self.held.push((audience, grant));
         }
+        self.due = self.held.iter().map(|(_, grant)| grant.expires).min();
         room
     }
 
@@ -66,6 +93,18 @@ impl Grants {
     pub(crate) fn put_namespace(&mut self, rights: Rights) {
         let scope = Audience::parse("");
         self.held.push((scope.clone(), Grant { scope, rights, expires: i64::MAX }));
+    }
+
+    /// When the next token lapses.
+    pub(crate) fn due(&self) -> Option<i64> {
+        self.due
+    }
+
+    /// Takes out what has lapsed at `now`.
+    pub(crate) fn take_lapsed(&mut self, now: i64) -> Lapsed {
+        let lapsed = self.held.extract_if(.., |(_, grant)| grant.expires <= now).collect();
+        self.due = self.held.iter().map(|(_, grant)| grant.expires).min();
+        Lapsed(lapsed)
     }
 
     /// Whether there is a live token at all.
@@ -83,14 +122,9 @@ impl Grants {
 
     /// The refusal for a link that no token covers.
     pub(crate) fn refusal(path: &str, need: Need) -> AmqpError {
-        AmqpError::new(
-            condition::UNAUTHORIZED_ACCESS,
-            format!(
-                "Unauthorized access. '{}' claim(s) are required to perform this operation. \
-                 Resource: '{path}'. Put a token for it on $cbs first.",
-                need.claim()
-            ),
-        )
+        let node = names::CBS_NODE;
+        let text = format!("{} Put a token for it on {node} first.", need.claims(path));
+        AmqpError::new(condition::UNAUTHORIZED_ACCESS, text)
     }
 }
 
@@ -118,16 +152,21 @@ fn put_token(
     if request.text(request::OPERATION) != Some(request::PUT_TOKEN) {
         return Err(bad("The operation is not supported: use 'put-token'."));
     }
-    if request.text(request::TYPE) != Some(request::SAS_TOKEN) {
-        return Err(unauthorized(
-            "UnsupportedTokenType: only 'servicebus.windows.net:sastoken' is checked here.",
-        ));
-    }
+    let kind = request.text(request::TYPE).unwrap_or_default();
     let name = request.text(request::NAME).ok_or_else(|| bad("The property 'name' is missing."))?;
     let token = request.body_text().ok_or_else(|| bad("The body is not a token."))?;
-    let grant = sas::check(token, &namespace.keys, now)
-        .map_err(|error| unauthorized(&error.to_string()))?;
     let audience = Audience::parse(name);
+    // The token says itself when it ends; what the request says of it counts for nothing.
+    let grant = match kind {
+        request::SAS_TOKEN => {
+            sas::check(token, &namespace.keys, now).map_err(|error| error.to_string())
+        }
+        request::JWT if namespace.jwt => {
+            jwt::check(token, Some(&audience), now).map_err(|error| error.to_string())
+        }
+        _ => Err(format!("UnsupportedTokenType: tokens of type '{kind}' are not taken here.")),
+    };
+    let grant = grant.map_err(|text| unauthorized(&text))?;
     if !grant.scope.covers(&audience) {
         return Err(unauthorized(&format!(
             "InvalidAudience: The token was not issued for '{name}'."

@@ -8,7 +8,10 @@ use thiserror::Error;
 
 use crate::hub_config::{HubConfig, MAX_PARTITIONS, MAX_RETENTION};
 use crate::listener::{Listener, ListenerKind};
+use crate::meter::Throughput;
+use crate::tier::Tier;
 use crate::tls_config::TlsConfig;
+use crate::watch::Timers;
 
 /// Name of the hub that exists when none is configured.
 pub const DEFAULT_HUB: &str = "hub";
@@ -21,6 +24,9 @@ pub const DEFAULT_KEY: &str = "SAS_KEY_VALUE";
 
 /// How long the emulator waits for a sign of life unless told otherwise, from traces of the service.
 pub const DEFAULT_IDLE_TIME_OUT: Duration = Duration::from_millis(240_000);
+
+/// What a producer may send on a lenient emulator: the most that any tier of the service takes.
+const LENIENT_MESSAGE_SIZE: u64 = 20 << 20;
 
 /// What the owner of a key may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,9 +99,11 @@ pub struct Limits {
     pub partition_bytes: usize,
     /// Events kept per partition before the oldest go; default 1 000 000.
     pub partition_events: usize,
-    /// Connections at a time; default 5 000. Further ones are closed as soon as they are accepted.
+    /// Connections at a time, or what the tier allows if that is less; default 5 000. Further ones
+    /// are closed as soon as they are accepted.
     pub connections: usize,
-    /// Largest message a producer may send, in bytes; default 1 048 576. Announced on each link.
+    /// Largest message a producer may send, in bytes; default 1 048 576. Announced on each link,
+    /// unless the tier allows less or the client asks for less.
     pub max_message_size: u64,
     /// Receivers without an epoch per partition and consumer group; default 5.
     pub receivers_per_partition: usize,
@@ -170,6 +178,18 @@ pub struct Config {
     pub idle_time_out: Duration,
     /// Accepts messages above [`Limits::max_message_size`], as the service sometimes does.
     pub lenient: bool,
+    /// What hubs and publications may have; default [`Tier::Dedicated`], the widest.
+    pub tier: Tier,
+    /// Takes JSON web tokens by their shape, times and audience; **their signature is not
+    /// checked**. Default no: only shared access signatures prove anything.
+    pub jwt: bool,
+    /// How long the service waits for its clients.
+    pub timers: Timers,
+    /// How much may come in per second; default as much as there is.
+    pub throughput: Option<Throughput>,
+    /// Behaves as a geo-replicated namespace: offsets are text that is no number, for links that
+    /// can take it. Default no.
+    pub geo_replication: bool,
     /// Bounds on memory and connections.
     pub limits: Limits,
 }
@@ -184,6 +204,11 @@ impl Default for Config {
             latency: Duration::ZERO,
             idle_time_out: DEFAULT_IDLE_TIME_OUT,
             lenient: false,
+            tier: Tier::default(),
+            jwt: false,
+            timers: Timers::default(),
+            throughput: None,
+            geo_replication: false,
             limits: Limits::default(),
         }
     }
@@ -239,6 +264,28 @@ pub enum ConfigError {
         count: usize,
         /// How many may be.
         limit: usize,
+    },
+    /// A hub that its tier does not allow.
+    #[error("hub '{hub}' has {wanted} {what}: tier '{}' allows {most}", tier.name())]
+    Tier {
+        /// The hub.
+        hub: String,
+        /// "partitions" or "consumer groups".
+        what: &'static str,
+        /// How many it has; `$Default` is one of the groups.
+        wanted: usize,
+        /// How many it may have.
+        most: usize,
+        /// The tier.
+        tier: Tier,
+    },
+    /// The number of a hub's partitions cannot be changed.
+    #[error("hub '{hub}' has to keep its number of partitions: tier '{}'", tier.name())]
+    FixedPartitions {
+        /// The hub.
+        hub: String,
+        /// The tier.
+        tier: Tier,
     },
     /// A key without a name or without a value.
     #[error("key '{name}' needs both a name and a value")]
@@ -302,6 +349,44 @@ impl Config {
         self
     }
 
+    /// Sets the tier: what hubs and publications may have.
+    #[must_use]
+    pub fn with_tier(mut self, tier: Tier) -> Self {
+        self.tier = tier;
+        self
+    }
+
+    /// Sets whether JSON web tokens are taken. What is checked is their shape (three base64url
+    /// parts, a header and claims in JSON), `exp`, `nbf`, and that the audience is Event Hubs
+    /// (`https://eventhubs.azure.net`) or the namespace. **The signature is not**, so that anybody
+    /// can make one: it gives all rights. For tests of a client's own token handling only.
+    #[must_use]
+    pub fn with_jwt(mut self, jwt: bool) -> Self {
+        self.jwt = jwt;
+        self
+    }
+
+    /// Replaces the times that the service waits for its clients.
+    #[must_use]
+    pub fn with_timers(mut self, timers: Timers) -> Self {
+        self.timers = timers;
+        self
+    }
+
+    /// Limits what may come in per second.
+    #[must_use]
+    pub fn with_throughput(mut self, throughput: Throughput) -> Self {
+        self.throughput = Some(throughput);
+        self
+    }
+
+    /// Sets whether the namespace is a geo-replicated one.
+    #[must_use]
+    pub fn with_geo_replication(mut self, geo_replication: bool) -> Self {
+        self.geo_replication = geo_replication;
+        self
+    }
+
     /// Replaces the limits.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
@@ -317,6 +402,7 @@ impl Config {
         for (index, hub) in self.hubs.iter().enumerate() {
             hub.validate()?;
             hub.check_quota(&self.limits)?;
+            self.tier.check(hub)?;
             let same = |other: &HubConfig| other.name.eq_ignore_ascii_case(&hub.name);
             refuse_duplicate("hub", &hub.name, self.hubs[..index].iter().any(same))?;
         }
@@ -344,6 +430,19 @@ impl Config {
             Some((limit, _)) => Err(ConfigError::Limit { limit }),
             None => Ok(()),
         }
+    }
+
+    /// Largest publication that any producer link takes, in bytes.
+    pub(crate) fn max_publication(&self) -> u64 {
+        match self.lenient {
+            true => self.limits.max_message_size.max(LENIENT_MESSAGE_SIZE),
+            false => self.limits.max_message_size.min(self.tier.max_publication()),
+        }
+    }
+
+    /// Connections at a time.
+    pub(crate) fn max_connections(&self) -> usize {
+        self.limits.connections.min(self.tier.connections())
     }
 
     /// The configured hubs, or the default one.
@@ -409,6 +508,8 @@ mod tests {
         assert!(groups(hub().with_consumer_group("g".repeat(51))).contains("1 to 50"));
         let limits = Limits { connections: 0, ..Limits::default() };
         assert!(check(base().with_limits(limits)).contains("connections"));
+        let wide = base().with_tier(Tier::Standard).with_hub("a", 33);
+        assert_eq!(check(wide), "hub 'a' has 33 partitions: tier 'standard' allows 32");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::names::{self, filter, link};
 use crate::partition::{AdmissionError, Partition};
 use crate::receivers::Receiver;
 use crate::selector::Start;
+use crate::standing::Standing;
 
 /// Events taken from a partition at a time, so that its lock is held shortly.
 const CHUNK_EVENTS: usize = 256;
@@ -103,8 +104,7 @@ pub(crate) struct Place {
     pub(crate) hub: Arc<Hub>,
     pub(crate) group: Arc<Group>,
     pub(crate) partition: Arc<Partition>,
-    /// As the client spelled it.
-    pub(crate) address: String,
+    pub(crate) standing: Standing,
 }
 
 /// A link on which a client receives. Leaves the partition when dropped.
@@ -113,8 +113,7 @@ pub(crate) struct Consumer {
     hub: Arc<Hub>,
     group: Arc<Group>,
     partition: Arc<Partition>,
-    /// What the client attached to, for error texts.
-    address: String,
+    pub(crate) standing: Standing,
     seat: Seat,
     /// Sequence number of the next event to send.
     next: i64,
@@ -146,7 +145,7 @@ impl Consumer {
         limit: usize,
         now: i64,
     ) -> Result<Self, AmqpError> {
-        let Place { hub, group, partition, address } = place;
+        let Place { hub, group, partition, standing } = place;
         let receiver = Receiver { handle: seat.clone(), epoch: wishes.epoch, name: wishes.name };
         let admitted = partition.admit(&group.name, receiver, &wishes.start, limit, now);
         let next = admitted.map_err(|error| match error {
@@ -158,7 +157,7 @@ impl Consumer {
             hub,
             group,
             partition,
-            address,
+            standing,
             seat,
             next,
             runtime_metric,
@@ -170,9 +169,9 @@ impl Consumer {
 
     /// Whether the link may live on.
     pub(crate) fn check(&self) -> Result<(), AmqpError> {
-        self.hub.check(Usage::Receive, &self.address)?;
+        self.hub.check(Usage::Receive, &self.standing.address)?;
         match self.group.is_deleted() {
-            true => Err(not_found(&self.address)),
+            true => Err(not_found(&self.standing.address)),
             false => Ok(()),
         }
     }
@@ -195,6 +194,7 @@ impl Consumer {
         if self.waiting || credit == 0 || self.disturbance.is_paused() {
             return Pumped::Idle;
         }
+        self.standing.touch(now);
         chunk.clear();
         let bounds = (credit.min(CHUNK_EVENTS), CHUNK_BYTES);
         let (partition, metric) = (&self.partition, self.runtime_metric);

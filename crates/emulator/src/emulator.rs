@@ -132,7 +132,7 @@ impl Emulator {
         let shared = Arc::new(Shared {
             namespace,
             latency: config.latency,
-            room: Arc::new(Semaphore::new(config.limits.connections)),
+            room: Arc::new(Semaphore::new(config.max_connections())),
             tasks: Mutex::default(),
             stopping: watch::Sender::new(false),
         });

@@ -25,7 +25,9 @@ mod agenda;
 mod authority;
 mod bell;
 mod broker;
+mod calendar;
 mod cbs;
+mod claims;
 mod clock;
 mod config;
 mod consumer;
@@ -34,16 +36,19 @@ mod door;
 mod emulator;
 mod event;
 mod fault;
+mod geo;
 mod hash;
 mod hub;
 mod hub_config;
 mod hub_error;
+mod jwt;
 mod line;
 mod listen;
 mod listener;
 mod log;
 mod management;
 mod memory;
+mod meter;
 mod names;
 mod namespace;
 mod network;
@@ -58,13 +63,18 @@ mod sas;
 mod section;
 mod segment;
 mod selector;
+mod sequencer;
 mod snapshot;
 mod socket;
+mod standing;
+mod tier;
 #[cfg(feature = "tls")]
 mod tls;
 mod tls_config;
 #[cfg(test)]
 mod token;
+mod upkeep;
+mod watch;
 #[cfg(feature = "ws")]
 mod web_socket;
 #[cfg(test)]
@@ -86,6 +96,9 @@ pub use hub_config::{
 pub use hub_error::HubError;
 pub use line::{BadFrame, Lie, Place, Stray};
 pub use listener::{Listener, ListenerKind};
+pub use meter::Throughput;
 pub use network::Network;
 pub use snapshot::{GroupSnapshot, HubSnapshot, PartitionSnapshot, ReceiverSnapshot};
+pub use tier::Tier;
 pub use tls_config::{Identity, TlsConfig, TlsFault};
+pub use watch::Timers;

@@ -47,6 +47,10 @@ pub(crate) mod request {
     pub(crate) const READ: &str = "READ";
     /// Token type of a shared access signature.
     pub(crate) const SAS_TOKEN: &str = "servicebus.windows.net:sastoken";
+    /// Token type of a JSON web token of Entra ID.
+    pub(crate) const JWT: &str = "jwt";
+    /// Audience of such a token; with or without a slash at its end.
+    pub(crate) const ENTRA_AUDIENCE: &str = "https://eventhubs.azure.net";
     /// Entity type of a hub.
     pub(crate) const EVENT_HUB: &str = "com.microsoft:eventhub";
     /// Entity type of a partition.

@@ -13,6 +13,8 @@ use crate::hub::Hub;
 use crate::hub_config::{self, HubConfig, HubUpdate};
 use crate::hub_error::HubError;
 use crate::names;
+use crate::tier::Tier;
+use crate::watch::Timers;
 
 /// Everything one emulator serves.
 #[derive(Debug)]
@@ -21,8 +23,13 @@ pub(crate) struct Namespace {
     pub(crate) faults: Switchboard,
     pub(crate) keys: Vec<SasKey>,
     pub(crate) limits: Limits,
-    pub(crate) lenient: bool,
     pub(crate) idle_time_out: Duration,
+    pub(crate) tier: Tier,
+    /// Largest message that a producer link takes, in bytes.
+    pub(crate) max_publication: u64,
+    /// Whether JSON web tokens are taken.
+    pub(crate) jwt: bool,
+    pub(crate) timers: Timers,
     /// By name in lower case.
     hubs: Mutex<BTreeMap<String, Arc<Hub>>>,
     /// Held for the whole of a change, so that changes come one after the other while everybody
@@ -38,6 +45,7 @@ impl Namespace {
         let clock = Clock::start();
         let hubs = config.effective_hubs().into_iter().map(|hub| {
             let name = hub.name.to_ascii_lowercase();
+            let hub = config.tier.cut(hub);
             (name, Arc::new(Hub::new(hub, &config.limits, clock.now())))
         });
         Self {
@@ -47,8 +55,11 @@ impl Namespace {
             faults: Switchboard::default(),
             keys: config.effective_keys(),
             limits: config.limits.clone(),
-            lenient: config.lenient,
             idle_time_out: config.idle_time_out,
+            tier: config.tier,
+            max_publication: config.max_publication(),
+            jwt: config.jwt,
+            timers: config.timers,
             connections: Mutex::default(),
             next_connection: AtomicU64::new(1),
         }
@@ -73,6 +84,7 @@ impl Namespace {
     pub(crate) fn create_hub(&self, config: HubConfig) -> Result<Arc<Hub>, HubError> {
         config.validate()?;
         config.check_quota(&self.limits)?;
+        self.tier.check(&config)?;
         let _changing = self.change();
         if let Some(hub) = self.hub(&config.name) {
             return Err(HubError::Exists { hub: hub.name.clone() });
@@ -81,6 +93,7 @@ impl Namespace {
         self.limits.check("hubs", hubs.len() + 1, self.limits.hubs)?;
         self.check_partitions(&hubs, config.partition_count())?;
         let key = config.name.to_ascii_lowercase();
+        let config = self.tier.cut(config);
         let hub = Arc::new(Hub::new(config, &self.limits, self.clock.now()));
         self.lock_hubs().insert(key, Arc::clone(&hub));
         Ok(hub)
@@ -88,8 +101,13 @@ impl Namespace {
 
     /// Changes a hub. Partitions that exist and whoever reads them are not touched; links that a
     /// new status forbids are detached.
-    pub(crate) fn update_hub(&self, name: &str, update: HubUpdate) -> Result<Arc<Hub>, HubError> {
+    pub(crate) fn update_hub(
+        &self,
+        name: &str,
+        mut update: HubUpdate,
+    ) -> Result<Arc<Hub>, HubError> {
         update.validate(name)?;
+        update.retention = update.retention.map(|wanted| wanted.min(self.tier.retention()));
         let _changing = self.change();
         let hub = self.existing(name)?;
         if let Some(wanted) = update.partitions {
@@ -99,6 +117,7 @@ impl Namespace {
                 present,
                 wanted,
             })?;
+            self.tier.check_scaling(&hub.name, present, wanted)?;
             let more = usize::try_from(more).unwrap_or(usize::MAX);
             self.check_partitions(&self.hubs(), more)?;
         }
@@ -131,6 +150,7 @@ impl Namespace {
         // `$Default` is one of them and does not count.
         let count = hub.groups().len();
         self.limits.check("consumer groups of one hub", count, self.limits.consumer_groups)?;
+        self.tier.check_groups(&hub.name, count + 1)?;
         hub.create_group(group, self.clock.now());
         Ok(())
     }

@@ -9,6 +9,7 @@ use eventhubs_amqp::engine::{Connection, Delivery, LinkId};
 use crate::event::{Publication, PublicationError};
 use crate::hub::{Hub, Usage, not_found};
 use crate::names;
+use crate::standing::Standing;
 
 /// Credit granted to a producer. The service's own value is not known; clients accept this one.
 pub(crate) const CREDIT: u32 = 1000;
@@ -19,8 +20,7 @@ pub(crate) struct Producer {
     hub: Arc<Hub>,
     /// The partition the link is bound to, if its address names one.
     partition: Option<u32>,
-    /// What the client attached to, for error texts.
-    address: String,
+    pub(crate) standing: Standing,
     /// How it gets credit.
     pub(crate) granting: Granting,
 }
@@ -48,13 +48,13 @@ impl Granting {
 }
 
 impl Producer {
-    pub(crate) fn new(hub: Arc<Hub>, partition: Option<u32>, address: &str) -> Self {
-        Self { hub, partition, address: address.to_owned(), granting: Granting::Full }
+    pub(crate) fn new(hub: Arc<Hub>, partition: Option<u32>, standing: Standing) -> Self {
+        Self { hub, partition, standing, granting: Granting::Full }
     }
 
     /// Whether the link may live on.
     pub(crate) fn check(&self) -> Result<(), AmqpError> {
-        self.hub.check(Usage::Send, &self.address)
+        self.hub.check(Usage::Send, &self.standing.address)
     }
 
     /// Stores what arrived at `now` and answers it. Nothing is accepted before it is stored.
@@ -88,7 +88,8 @@ impl Producer {
         let publication =
             Publication::parse(&delivery.into_payload(), format).map_err(rejection)?;
         let number = self.partition.unwrap_or_else(|| self.hub.route(publication.key.as_deref()));
-        let partition = self.hub.partition(number).ok_or_else(|| not_found(&self.address))?;
+        let partition =
+            self.hub.partition(number).ok_or_else(|| not_found(&self.standing.address))?;
         partition.append(&publication.events, now);
         Ok(())
     }

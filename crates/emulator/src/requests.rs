@@ -41,6 +41,10 @@ impl Answers {
         Self { node, session, address, name, pending: VecDeque::new() }
     }
 
+    pub(crate) fn node(&self) -> Node {
+        self.node
+    }
+
     fn is_named(&self, reply_to: &str) -> bool {
         self.address.as_deref() == Some(reply_to) || self.name == reply_to
     }

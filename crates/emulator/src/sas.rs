@@ -12,6 +12,7 @@ use sha2::Sha256;
 use thiserror::Error;
 
 use crate::address::Audience;
+use crate::calendar;
 use crate::config::{Rights, SasKey};
 
 /// Longest token that is looked at, in bytes.
@@ -36,7 +37,10 @@ pub(crate) enum SasError {
     Malformed(&'static str),
     #[error("InvalidSignature: The token has an invalid signature.")]
     Signature,
-    #[error("ExpiredToken: The token is expired. Expiration time: '{0}' (unix seconds).")]
+    #[error(
+        "ExpiredToken: The token is expired. Expiration time: '{}'",
+        calendar::utc(.0.saturating_mul(1000))
+    )]
     Expired(i64),
 }
 

@@ -49,12 +49,19 @@ impl Wire {
     }
 
     pub(crate) fn with_sasl(namespace: &Arc<Namespace>, sasl: Sasl) -> Self {
+        Self::with_broker(Broker::new(Arc::clone(namespace)), sasl)
+    }
+
+    /// A client on a connection of which the broker knows something already.
+    pub(crate) fn with_broker(broker: Broker, sasl: Sasl) -> Self {
         let now = tokio::time::Instant::now().into_std();
-        let broker = Broker::new(Arc::clone(namespace));
         let options = Options { sasl, ..Options::dialler("client") };
         let mut wire = Self {
             client: Connection::new(options, now),
-            server: Connection::new(engine_options(broker.number, namespace.idle_time_out), now),
+            server: Connection::new(
+                engine_options(broker.number, broker.namespace.idle_time_out),
+                now,
+            ),
             broker,
             now,
             session: None,
@@ -79,6 +86,12 @@ impl Wire {
         let token = sign("sb://h", "RootManageSharedAccessKey", "SAS_KEY_VALUE", LATER);
         assert_eq!(wire.put_token("sb://h", &token), (202, String::new()));
         wire
+    }
+
+    /// Lets the service's clock run on.
+    pub(crate) fn advance(&mut self, time: Duration) {
+        self.broker.namespace.clock.advance(time);
+        self.exchange();
     }
 
     /// Moves bytes both ways until both ends are quiet.
@@ -233,8 +246,13 @@ impl Wire {
         answer
     }
 
-    /// Puts a token; status and error condition of the answer.
+    /// Puts a shared access signature; status and error condition of the answer.
     pub(crate) fn put_token(&mut self, audience: &str, token: &str) -> (i64, String) {
+        self.put_token_of(request::SAS_TOKEN, audience, token)
+    }
+
+    /// Puts a token of some kind; status and error condition of the answer.
+    pub(crate) fn put_token_of(&mut self, kind: &str, name: &str, token: &str) -> (i64, String) {
         let message = Message {
             properties: Some(Properties {
                 message_id: Some(7_u64.into()),
@@ -242,8 +260,8 @@ impl Wire {
             }),
             application_properties: [
                 (request::OPERATION, request::PUT_TOKEN),
-                (request::TYPE, request::SAS_TOKEN),
-                (request::NAME, audience),
+                (request::TYPE, kind),
+                (request::NAME, name),
             ]
             .into_iter()
             .collect(),

@@ -30,10 +30,19 @@ const PURE: &[&str] = &[
     "crates/auth/src/connection_string.rs",
     "crates/client/src/recovery/machine.rs",
     "crates/client/src/retry.rs",
+    "crates/emulator/src/calendar.rs",
+    "crates/emulator/src/claims.rs",
+    "crates/emulator/src/geo.rs",
+    "crates/emulator/src/jwt.rs",
     "crates/emulator/src/log.rs",
     "crates/emulator/src/rate.rs",
     "crates/emulator/src/segment.rs",
+    "crates/emulator/src/meter.rs",
     "crates/emulator/src/selector.rs",
+    "crates/emulator/src/sequencer.rs",
+    "crates/emulator/src/standing.rs",
+    "crates/emulator/src/tier.rs",
+    "crates/emulator/src/watch.rs",
 ];
 
 /// What a module that decides must not know.

@@ -37,7 +37,7 @@ fn shown(error: &Error) -> String {
 }
 
 /// A connection string with another credential than the emulator's own.
-fn with_credential(fixture: &Fixture, credential: &str) -> String {
+pub(crate) fn with_credential(fixture: &Fixture, credential: &str) -> String {
     let own = format!("SharedAccessKeyName={DEFAULT_KEY_NAME};SharedAccessKey={DEFAULT_KEY}");
     let text = fixture.emulator.connection_string_for(HUB);
     assert!(text.contains(&own), "{text}");

@@ -26,6 +26,11 @@ impl Broker {
         link: LinkId,
         deliveries: &mut Vec<Delivery>,
     ) {
+        if let Some(Link::Producer(producer)) = self.links.get_mut(&link)
+            && !deliveries.is_empty()
+        {
+            producer.standing.touch(self.namespace.clock.now());
+        }
         let points = Point::Publish.bit() | Point::Stored.bit();
         match self.namespace.faults.is_armed(points) {
             true => self.publish_each(engine, link, std::mem::take(deliveries), false),
