@@ -225,7 +225,7 @@ mod slow {
                 let (near, mut far) = tokio::io::duplex(1 << 16);
                 far.write_all(said).await.unwrap();
                 let start = Instant::now();
-                let result = door(kind).enter(near).await;
+                let result = within(door(kind).enter(near)).await;
                 assert!(result.is_err());
                 // What is no TLS is known at once.
                 let known = kind.is_tls() && said.starts_with(b"GET");
