@@ -4,6 +4,8 @@
 //! or without a port (`amqps://host:5672/hub/Partitions/0`). Only the path names an entity here:
 //! an emulator is reached under many host names.
 
+use std::fmt;
+
 use crate::names;
 
 /// What a link or a request names.
@@ -69,6 +71,8 @@ impl Audience {
     /// Reads an audience URL. Text without a scheme is taken as a host and a path.
     pub(crate) fn parse(text: &str) -> Self {
         let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+        // Tokens for hub management are for a whole URL, and a query names no resource.
+        let rest = rest.split_once('?').map_or(rest, |(rest, _)| rest);
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         Self {
             host: host(authority).to_ascii_lowercase(),
@@ -100,6 +104,15 @@ impl Audience {
     /// the other's path or one of its parents, by whole segments.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         self.host == other.host && covers_path(&self.path, &other.path)
+    }
+}
+
+impl fmt::Display for Audience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path.is_empty() {
+            true => f.write_str(&self.host),
+            false => write!(f, "{}/{}", self.host, self.path),
+        }
     }
 }
 

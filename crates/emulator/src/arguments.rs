@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     #[arg(long = "hub", value_name = "NAME:PARTITIONS", value_parser = parse_hub)]
     hubs: Vec<HubConfig>,
 
-    /// Plaintext AMQP [default, when there is no other listener: 127.0.0.1:5672]
+    /// Plaintext AMQP [default, when there is no other listener for AMQP: 127.0.0.1:5672]
     #[arg(long, value_name = "ADDR")]
     amqp: Vec<String>,
 
@@ -45,6 +45,23 @@ pub(crate) struct Arguments {
     /// AMQP over WebSocket inside TLS
     #[arg(long, value_name = "ADDR")]
     wss: Vec<String>,
+
+    /// The live view at /, and hub management in ATOM
+    #[arg(long, value_name = "ADDR")]
+    http: Vec<String>,
+
+    /// The same inside TLS
+    #[arg(long, value_name = "ADDR")]
+    https: Vec<String>,
+
+    /// The control API, HTTP with JSON: faults, clock, hubs, state. Whoever reaches it owns the
+    /// emulator
+    #[arg(long, value_name = "ADDR")]
+    control: Vec<String>,
+
+    /// Record what clients send, for GET /wire of the control API
+    #[arg(long)]
+    record: bool,
 
     /// Certificate chain to show, leaf first; without it one for localhost, 127.0.0.1 and ::1 is
     /// made at every start
@@ -108,6 +125,9 @@ Examples:
   The same with a certificate of your own:
     eventhubs-emulator --amqps localhost:5671 --cert chain.pem --key key.pem
 
+  A live view in the browser, and faults on request:
+    eventhubs-emulator --http localhost:8080 --control localhost:8081
+
   A key that may only send, and answers that take 5 ms:
     eventhubs-emulator --sas app:c2VjcmV0 --sas device:a2V5:Send --latency 5";
 
@@ -159,7 +179,8 @@ impl Arguments {
             .in_memory()
             .with_latency(Duration::from_millis(self.latency))
             .with_idle_time_out(Duration::from_millis(self.idle_time_out))
-            .with_lenient(self.lenient);
+            .with_lenient(self.lenient)
+            .with_record(self.record);
         for listener in self.listeners()? {
             config = config.with_listener(listener);
         }
@@ -187,6 +208,9 @@ impl Arguments {
             (ListenerKind::Tls, &self.amqps),
             (ListenerKind::WebSocket, &self.ws),
             (ListenerKind::WebSocketTls, &self.wss),
+            (ListenerKind::Http, &self.http),
+            (ListenerKind::HttpTls, &self.https),
+            (ListenerKind::Control, &self.control),
         ];
         let mut all = Vec::new();
         for (kind, addresses) in flags {
@@ -194,7 +218,7 @@ impl Arguments {
                 all.push(listener(kind, text)?);
             }
         }
-        if all.is_empty() {
+        if !all.iter().any(|listener| listener.kind.is_amqp()) {
             all.push(listener(ListenerKind::Plain, DEFAULT_ADDRESS)?);
         }
         Ok(all)
@@ -260,6 +284,11 @@ mod tests {
         };
         assert_eq!(listeners(&[]), "amqp=127.0.0.1:5672");
         assert_eq!(listeners(&["--ws", "127.0.0.1:80"]), "ws=127.0.0.1:80");
+        assert_eq!(
+            listeners(&["--control", "127.0.0.1:1", "--http", "127.0.0.1:2"]),
+            "http=127.0.0.1:2 control=127.0.0.1:1 amqp=127.0.0.1:5672",
+            "neither is for clients"
+        );
         assert_eq!(
             listeners(&["--wss", "[::1]:1", "--amqps", "127.0.0.1:2", "--amqps", "127.0.0.1:3"]),
             "amqps=127.0.0.1:2 amqps=127.0.0.1:3 wss=[::1]:1"

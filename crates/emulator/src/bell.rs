@@ -9,6 +9,9 @@ use std::task::{Context, Poll, Waker};
 
 use eventhubs_amqp::codec::AmqpError;
 use eventhubs_amqp::engine::LinkId;
+use tokio::sync::oneshot;
+
+use crate::overview::ConnectionSnapshot;
 
 /// Why a bell rang.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,18 +39,39 @@ pub(crate) struct Bell {
 #[derive(Debug, Default)]
 struct State {
     signals: Vec<Signal>,
+    /// Who wants to know what the connection is doing; a later one takes the place of an earlier.
+    asking: Option<oneshot::Sender<ConnectionSnapshot>>,
     waker: Option<Waker>,
 }
 
 impl Bell {
     /// Leaves a signal and wakes the connection.
     pub(crate) fn ring(&self, signal: Signal) {
-        let waker = {
-            let mut state = self.lock();
+        self.wake(|state| {
             let once = matches!(signal, Signal::Faults | Signal::Clock | Signal::Changed);
             if !(once && state.signals.contains(&signal)) {
                 state.signals.push(signal);
             }
+        });
+    }
+
+    /// Asks what the connection is doing. The answer never comes when the connection ends, or
+    /// somebody else asks, before it was given.
+    pub(crate) fn ask(&self) -> oneshot::Receiver<ConnectionSnapshot> {
+        let (asking, answer) = oneshot::channel();
+        self.wake(|state| state.asking = Some(asking));
+        answer
+    }
+
+    /// Who wants to know what the connection is doing.
+    pub(crate) fn asked(&self) -> Option<oneshot::Sender<ConnectionSnapshot>> {
+        self.lock().asking.take()
+    }
+
+    fn wake(&self, leave: impl FnOnce(&mut State)) {
+        let waker = {
+            let mut state = self.lock();
+            leave(&mut state);
             state.waker.take()
         };
         if let Some(waker) = waker {
@@ -58,7 +82,7 @@ impl Bell {
     /// Ready when there is a signal to take.
     pub(crate) fn poll(&self, context: &Context<'_>) -> Poll<()> {
         let mut state = self.lock();
-        if !state.signals.is_empty() {
+        if !state.signals.is_empty() || state.asking.is_some() {
             return Poll::Ready(());
         }
         match &mut state.waker {

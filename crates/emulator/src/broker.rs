@@ -1,5 +1,7 @@
 //! One connection as the service sees it: which links it has, and what is done on each.
 
+mod report;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -26,6 +28,8 @@ use crate::plain;
 use crate::producer::Producer;
 use crate::requests::{self, Answers};
 use crate::watch::Watch;
+
+pub(crate) use report::Visit;
 
 /// Values the service answers with: frame size and channel-max from traces of it.
 const MAX_FRAME_SIZE: u32 = 65_536;
@@ -115,6 +119,7 @@ pub(crate) struct Broker {
     pub(crate) number: u64,
     /// Whether TLS has proved who the client is.
     pub(crate) certified: bool,
+    pub(crate) visit: Visit,
     pub(crate) links: HashMap<LinkId, Link>,
     pub(crate) grants: Grants,
     pub(crate) disorder: Disorder,
@@ -148,6 +153,7 @@ impl Broker {
             line: Arc::default(),
             number,
             certified: false,
+            visit: Visit::in_memory(),
             links: HashMap::new(),
             grants: Grants::default(),
             cbs: [None; 2],
@@ -174,6 +180,7 @@ impl Broker {
                 }
                 Signal::Displaced(link, error) => {
                     if self.links.remove(&link).is_some() {
+                        self.note(format!("A receiver was displaced: {error}"));
                         engine.detach(link, true, Some(error));
                     }
                 }
@@ -191,9 +198,11 @@ impl Broker {
 
     /// Detaches the links whose hub or group is gone or disabled.
     fn detach_orphans(&mut self, engine: &mut Connection) {
-        self.links.retain(|id, link| match link.check() {
+        let Self { links, namespace, number, .. } = self;
+        links.retain(|id, link| match link.check() {
             Ok(()) => true,
             Err(error) => {
+                namespace.note(*number, format!("A link was detached: {error}"));
                 engine.detach(*id, true, Some(error));
                 false
             }
@@ -247,13 +256,17 @@ impl Broker {
         match event {
             Event::SaslInit { mechanism, initial_response, .. } => {
                 let response = initial_response.unwrap_or_default();
+                self.visit.mechanism = Some(mechanism.to_string());
                 match plain::check(&mechanism, &response, &self.namespace.keys, self.certified) {
                     plain::Outcome::Anonymous => engine.sasl_outcome(Code::Ok),
                     plain::Outcome::Proved(rights) => {
                         self.grants.put_namespace(rights);
                         engine.sasl_outcome(Code::Ok);
                     }
-                    plain::Outcome::Refused => engine.sasl_outcome(Code::Auth),
+                    plain::Outcome::Refused => {
+                        self.note(format!("SASL {mechanism} was refused."));
+                        engine.sasl_outcome(Code::Auth);
+                    }
                 }
             }
             Event::SaslResponse(_) => engine.sasl_outcome(Code::Auth),
@@ -282,6 +295,7 @@ impl Broker {
             Event::End { session, .. } => self.forget_session(session),
             Event::Closed(reason) => {
                 tracing::debug!(connection = self.number, %reason, "the connection is over");
+                self.note_end(&reason);
                 self.links.clear();
                 self.forget_everything();
                 self.watch.handle_closed();
@@ -306,6 +320,7 @@ impl Broker {
             Err(error) => {
                 tracing::debug!(connection = self.number, %error, "a link was refused");
                 self.forget_link(id);
+                self.note(format!("Link '{}' was refused: {error}", attach.name));
                 return engine.refuse(id, error);
             }
         };
@@ -373,6 +388,7 @@ impl Service for Broker {
         self.handle_engine(engine);
         self.pump_ready(engine);
         self.keep_time(engine);
+        self.handle_question(engine);
     }
 
     fn poll_wake(&mut self, cx: &mut Context<'_>) -> Poll<()> {

@@ -8,6 +8,7 @@ use crate::config::Rights;
 use crate::hub::Namespace;
 use crate::jwt;
 use crate::names::{self, request};
+use crate::overview::AudienceSnapshot;
 use crate::request::{Answer, Request};
 use crate::sas::{self, Grant};
 
@@ -105,6 +106,15 @@ impl Grants {
         let lapsed = self.held.extract_if(.., |(_, grant)| grant.expires <= now).collect();
         self.due = self.held.iter().map(|(_, grant)| grant.expires).min();
         Lapsed(lapsed)
+    }
+
+    /// What there are tokens for, and until when; for people who look.
+    pub(crate) fn audiences(&self) -> Vec<AudienceSnapshot> {
+        let each = |(audience, grant): &(Audience, Grant)| AudienceSnapshot {
+            audience: audience.to_string(),
+            expires: (grant.expires != i64::MAX).then_some(grant.expires),
+        };
+        self.held.iter().map(each).collect()
     }
 
     /// Whether there is a live token at all.

@@ -190,6 +190,8 @@ pub struct Config {
     /// Behaves as a geo-replicated namespace: offsets are text that is no number, for links that
     /// can take it. Default no.
     pub geo_replication: bool,
+    /// Records what clients send from the start on, for the control API; default off.
+    pub record: bool,
     /// Bounds on memory and connections.
     pub limits: Limits,
 }
@@ -209,6 +211,7 @@ impl Default for Config {
             timers: Timers::default(),
             throughput: None,
             geo_replication: false,
+            record: false,
             limits: Limits::default(),
         }
     }
@@ -325,6 +328,13 @@ impl Config {
     #[must_use]
     pub fn with_sas_key(mut self, key: SasKey) -> Self {
         self.keys.push(key);
+        self
+    }
+
+    /// Records what clients send, or not.
+    #[must_use]
+    pub fn with_record(mut self, record: bool) -> Self {
+        self.record = record;
         self
     }
 

@@ -115,6 +115,9 @@ pub(crate) struct Consumer {
     partition: Arc<Partition>,
     pub(crate) standing: Standing,
     seat: Seat,
+    epoch: Option<i64>,
+    /// Events that were sent.
+    messages: u64,
     /// Sequence number of the next event to send.
     next: i64,
     runtime_metric: bool,
@@ -123,6 +126,18 @@ pub(crate) struct Consumer {
     /// A drain is to be answered at the end of the partition.
     draining: bool,
     pub(crate) disturbance: Disturbance,
+}
+
+/// What a consumer link is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ConsumerProgress {
+    pub(crate) epoch: Option<i64>,
+    /// Sequence number of the next event to send.
+    pub(crate) position: i64,
+    /// Events that are stored and not sent.
+    pub(crate) lag: u64,
+    /// Events that were sent.
+    pub(crate) messages: u64,
 }
 
 /// Why a pump stopped.
@@ -146,6 +161,7 @@ impl Consumer {
         now: i64,
     ) -> Result<Self, AmqpError> {
         let Place { hub, group, partition, standing } = place;
+        let epoch = wishes.epoch;
         let receiver = Receiver { handle: seat.clone(), epoch: wishes.epoch, name: wishes.name };
         let admitted = partition.admit(&group.name, receiver, &wishes.start, limit, now);
         let next = admitted.map_err(|error| match error {
@@ -159,12 +175,25 @@ impl Consumer {
             partition,
             standing,
             seat,
+            epoch,
+            messages: 0,
             next,
             runtime_metric,
             waiting: false,
             draining: false,
             disturbance: Disturbance::default(),
         })
+    }
+
+    /// What the link is doing, as of `now`.
+    pub(crate) fn progress(&self, now: i64) -> ConsumerProgress {
+        let end = self.partition.info(now).last_sequence + 1;
+        ConsumerProgress {
+            epoch: self.epoch,
+            position: self.next,
+            lag: u64::try_from(end - self.next).unwrap_or_default(),
+            messages: self.messages,
+        }
     }
 
     /// Whether the link may live on.
@@ -233,6 +262,7 @@ impl Consumer {
             let outgoing = Outgoing { payload, message_format: 0, settled: true, token: 0 };
             match engine.send(link, outgoing) {
                 Ok(_) => {
+                    self.messages += 1;
                     self.next = next;
                     if next == sequence {
                         return Pumped::More;

@@ -1,5 +1,5 @@
-//! How an accepted connection becomes a byte stream that speaks AMQP: through TLS, WebSocket,
-//! both or neither.
+//! How an accepted connection becomes a byte stream that speaks AMQP, or HTTP: through TLS,
+//! WebSocket, both or neither.
 
 use std::io;
 #[cfg(feature = "tls")]
@@ -43,6 +43,8 @@ impl Door {
             ListenerKind::WebSocket | ListenerKind::WebSocketTls => {
                 entered.stream = upgrade(entered.stream, deadline).await?;
             }
+            // Spoken elsewhere, by whoever asked for the stream.
+            ListenerKind::Http | ListenerKind::HttpTls | ListenerKind::Control => {}
         }
         Ok(entered)
     }

@@ -2,6 +2,7 @@
 
 mod entrance;
 mod faults;
+mod watching;
 
 use std::fmt;
 use std::io;
@@ -22,12 +23,18 @@ use tokio::time::Instant;
 
 use crate::broker::{self, Broker};
 use crate::config::{Config, ConfigError};
+#[cfg(feature = "http")]
+use crate::door;
 use crate::door::Door;
+#[cfg(feature = "http")]
+use crate::http::{self, Greeting, Office};
 use crate::hub::Namespace;
 use crate::line::{Abortable, Line, LineControl, Shaping};
 use crate::listen::{self, Bound};
 use crate::listener::{Listener, ListenerKind};
 use crate::memory;
+#[cfg(feature = "http")]
+use crate::record::Tapped;
 use crate::socket::Socket;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
@@ -68,6 +75,8 @@ pub struct Emulator {
 /// What listeners and connections have in common.
 struct Shared {
     namespace: Arc<Namespace>,
+    #[cfg(feature = "http")]
+    office: Office,
     latency: Duration,
     room: Arc<Semaphore>,
     /// Listeners and connections. Finished ones are taken out whenever one is added.
@@ -129,15 +138,22 @@ impl Emulator {
             let failed = |(address, source)| StartError::Listen { address, source };
             all.push(listen::bind(*listener).map_err(failed)?);
         }
+        let runtime = Handle::current();
+        let listeners: Vec<_> = all.iter().map(|bound| bound.listener).collect();
+        let stopping = watch::Sender::new(false);
         let shared = Arc::new(Shared {
+            #[cfg(feature = "http")]
+            office: Office {
+                namespace: Arc::clone(&namespace),
+                stopping: stopping.subscribe(),
+                greeting: Arc::new(Greeting::new(&listeners, &namespace.keys)),
+            },
             namespace,
             latency: config.latency,
             room: Arc::new(Semaphore::new(config.max_connections())),
             tasks: Mutex::default(),
-            stopping: watch::Sender::new(false),
+            stopping,
         });
-        let runtime = Handle::current();
-        let listeners: Vec<_> = all.iter().map(|bound| bound.listener).collect();
         for Bound { listener, sockets } in all {
             let door = Door {
                 kind: listener.kind,
@@ -198,24 +214,13 @@ impl Emulator {
     }
 
     /// A connection string for the namespace, with the first key. Clients reach the first
-    /// plaintext listener with it. Without one it names the first other listener, and when that
+    /// plaintext listener with it. Without one it names the first other one for AMQP, and when that
     /// one has TLS, it does not say `UseDevelopmentEmulator=true`, which means plaintext; without
-    /// any listener it names `localhost` and serves to make tokens.
+    /// any it names `localhost` and serves to make tokens.
     pub fn connection_string(&self) -> String {
-        let is_plain = |listener: &&Listener| listener.kind == ListenerKind::Plain;
-        let plain = self.listeners.iter().find(is_plain);
-        let listener = plain.or_else(|| self.listeners.first());
-        let endpoint = listener.map(|listener| listener.reachable().to_string());
-        let endpoint = endpoint.as_deref().unwrap_or("localhost");
-        let development = match listener.is_some_and(|listener| listener.kind.is_tls()) {
-            true => "",
-            false => ";UseDevelopmentEmulator=true",
-        };
         let key = self.shared.namespace.keys.first();
         let (name, key) = key.map_or(("", ""), |key| (key.name.as_str(), key.key.as_str()));
-        format!(
-            "Endpoint=sb://{endpoint};SharedAccessKeyName={name};SharedAccessKey={key}{development}"
-        )
+        connection_string(&self.listeners, name, key)
     }
 
     /// [`connection_string`](Self::connection_string) with an `EntityPath`, for clients that take
@@ -300,11 +305,17 @@ impl Shared {
         self: &Arc<Self>,
         runtime: &Handle,
         door: Door,
-        stream: impl Abortable,
+        (stream, peer): (impl Abortable, Option<SocketAddr>),
         permit: OwnedSemaphorePermit,
     ) {
+        #[cfg(feature = "http")]
+        if !door.kind.is_amqp() {
+            return self.serve_http(runtime, door, stream, permit);
+        }
         // Connections are numbered in the order in which they were accepted.
         let mut broker = Broker::new(Arc::clone(&self.namespace));
+        broker.visit.transport = door.kind.name();
+        broker.visit.peer = peer;
         let stream = stream.with_abort(broker.line.abort_handle());
         if door.kind == ListenerKind::Plain {
             return self.serve(runtime, broker, stream, permit);
@@ -327,8 +338,37 @@ impl Shared {
         });
     }
 
+    /// Serves one connection of those that speak HTTP, in a task of its own.
+    #[cfg(feature = "http")]
+    fn serve_http(
+        &self,
+        runtime: &Handle,
+        door: Door,
+        stream: impl Stream,
+        permit: OwnedSemaphorePermit,
+    ) {
+        let office = self.office.clone();
+        self.spawn(runtime, async move {
+            let deadline = Instant::now() + door::HANDSHAKE_TIMEOUT;
+            match door.secure(stream, deadline).await {
+                Ok(entered) => http::serve(entered.stream, door.kind, office).await,
+                Err(error) => tracing::debug!(kind = %door.kind, %error, "no handshake"),
+            }
+            drop(permit);
+        });
+    }
+
     /// All that is done with one connection.
     async fn serving(&self, broker: Broker, stream: impl Stream) {
+        #[cfg(feature = "http")]
+        if let Some(page) = broker.namespace.record.begin(broker.number, broker.visit.peer) {
+            let tapped: Box<dyn Stream> = Box::new(Tapped::new(stream, page));
+            return self.driving(broker, tapped).await;
+        }
+        self.driving(broker, stream).await;
+    }
+
+    async fn driving(&self, broker: Broker, stream: impl Stream) {
         let options = broker::engine_options(broker.number, broker.namespace.idle_time_out);
         let engine = Connection::new(options, Instant::now().into_std());
         let control = Arc::clone(&broker.line);
@@ -348,6 +388,22 @@ impl Shared {
         control.heal();
         rest.await;
     }
+}
+
+/// A connection string with this key, for the listener that clients are to use.
+pub(crate) fn connection_string(listeners: &[Listener], name: &str, key: &str) -> String {
+    let mut amqp = listeners.iter().filter(|listener| listener.kind.is_amqp());
+    let plain = amqp.clone().find(|listener| listener.kind == ListenerKind::Plain);
+    let listener = plain.or_else(|| amqp.next());
+    let endpoint = listener.map(|listener| listener.reachable().to_string());
+    let endpoint = endpoint.as_deref().unwrap_or("localhost");
+    let development = match listener.is_some_and(|listener| listener.kind.is_tls()) {
+        true => "",
+        false => ";UseDevelopmentEmulator=true",
+    };
+    format!(
+        "Endpoint=sb://{endpoint};SharedAccessKeyName={name};SharedAccessKey={key}{development}"
+    )
 }
 
 /// Reads or makes the certificate of listeners with TLS, if there are any.
@@ -381,7 +437,8 @@ async fn accept(shared: Arc<Shared>, runtime: Handle, door: Door, listener: TcpL
                     tracing::debug!(%peer, %error, "the connection went at once");
                     continue;
                 }
-                shared.admit(&runtime, door.clone(), Socket::new(stream), permit);
+                let entering = (Socket::new(stream), Some(peer));
+                shared.admit(&runtime, door.clone(), entering, permit);
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");

@@ -24,6 +24,13 @@ pub enum ListenerKind {
     WebSocket,
     /// AMQP over WebSocket inside TLS, as on port 443. Needs features `tls` and `ws`.
     WebSocketTls,
+    /// HTTP: the live view at `/`, and hub management in ATOM. Needs feature `http`.
+    Http,
+    /// The same inside TLS. Needs features `tls` and `http`.
+    HttpTls,
+    /// The control API, HTTP with JSON. Whoever reaches it owns the emulator. Needs feature
+    /// `http`.
+    Control,
 }
 
 impl ListenerKind {
@@ -34,12 +41,20 @@ impl ListenerKind {
             Self::Tls => "amqps",
             Self::WebSocket => "ws",
             Self::WebSocketTls => "wss",
+            Self::Http => "http",
+            Self::HttpTls => "https",
+            Self::Control => "control",
         }
     }
 
     /// Whether clients have to trust a certificate.
     pub fn is_tls(self) -> bool {
-        matches!(self, Self::Tls | Self::WebSocketTls)
+        matches!(self, Self::Tls | Self::WebSocketTls | Self::HttpTls)
+    }
+
+    /// Whether AMQP is spoken there, over whatever.
+    pub fn is_amqp(self) -> bool {
+        !matches!(self, Self::Http | Self::HttpTls | Self::Control)
     }
 
     /// The feature without which this build cannot serve the kind.
@@ -49,6 +64,7 @@ impl ListenerKind {
         }
         match self {
             Self::WebSocket | Self::WebSocketTls if !cfg!(feature = "ws") => Some("ws"),
+            other if !other.is_amqp() && !cfg!(feature = "http") => Some("http"),
             _ => None,
         }
     }
@@ -154,6 +170,25 @@ impl Config {
     #[must_use]
     pub fn with_web_socket_tls(self, address: SocketAddr) -> Self {
         self.with_listener(Listener::new(ListenerKind::WebSocketTls, address))
+    }
+
+    /// Adds an address to listen on for the live view and hub management; port 0 takes a free
+    /// port.
+    #[must_use]
+    pub fn with_http(self, address: SocketAddr) -> Self {
+        self.with_listener(Listener::new(ListenerKind::Http, address))
+    }
+
+    /// [`with_http`](Self::with_http), inside TLS.
+    #[must_use]
+    pub fn with_https(self, address: SocketAddr) -> Self {
+        self.with_listener(Listener::new(ListenerKind::HttpTls, address))
+    }
+
+    /// Adds an address to listen on for the control API; port 0 takes a free port.
+    #[must_use]
+    pub fn with_control(self, address: SocketAddr) -> Self {
+        self.with_listener(Listener::new(ListenerKind::Control, address))
     }
 
     /// No sockets, until listeners are added: the emulator is reached through

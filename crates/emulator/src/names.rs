@@ -129,3 +129,65 @@ pub(crate) mod condition {
     pub(crate) const ENTITY_DISABLED: &str = "com.microsoft:entity-disabled";
     pub(crate) const AUTH_FAILED: &str = "com.microsoft:auth-failed";
 }
+
+/// Properties of the client's open.
+pub(crate) mod open {
+    /// What the client says it is.
+    pub(crate) const USER_AGENT: &str = "user-agent";
+}
+
+/// Hub management in ATOM.
+pub(crate) mod atom {
+    /// Path of the list of hubs, first segment. Compared without regard to case, as all of them.
+    pub(crate) const RESOURCES: &str = "$Resources";
+    /// Path of the list of hubs, second segment; also the title of that feed.
+    pub(crate) const EVENT_HUBS: &str = "EventHubs";
+    /// Namespace of entries and feeds.
+    pub(crate) const ATOM_SCHEMA: &str = "http://www.w3.org/2005/Atom";
+    /// Namespace of descriptions.
+    pub(crate) const SERVICE_SCHEMA: &str =
+        "http://schemas.microsoft.com/netservices/2010/10/servicebus/connect";
+    /// Namespace of `nil`.
+    pub(crate) const INSTANCE_SCHEMA: &str = "http://www.w3.org/2001/XMLSchema-instance";
+    /// Namespace of the strings in a list.
+    pub(crate) const ARRAY_SCHEMA: &str =
+        "http://schemas.microsoft.com/2003/10/Serialization/Arrays";
+    /// Root of one entity, in requests and answers.
+    pub(crate) const ENTRY: &str = "entry";
+    /// Root of a list.
+    pub(crate) const FEED: &str = "feed";
+    /// Title of the feed that stands for a hub that is not there.
+    pub(crate) const NOTHING: &str = "Publicly Listed Services";
+    /// A hub in the content of an entry.
+    pub(crate) const HUB_DESCRIPTION: &str = "EventHubDescription";
+    /// A consumer group in the content of an entry.
+    pub(crate) const GROUP_DESCRIPTION: &str = "ConsumerGroupDescription";
+    pub(crate) const RETENTION_DAYS: &str = "MessageRetentionInDays";
+    pub(crate) const SIZE: &str = "SizeInBytes";
+    pub(crate) const RULES: &str = "AuthorizationRules";
+    pub(crate) const STATUS: &str = "Status";
+    pub(crate) const CREATED: &str = "CreatedAt";
+    pub(crate) const UPDATED: &str = "UpdatedAt";
+    pub(crate) const ACCESSED: &str = "AccessedAt";
+    pub(crate) const PARTITION_COUNT: &str = "PartitionCount";
+    pub(crate) const PARTITION_IDS: &str = "PartitionIds";
+    pub(crate) const AVAILABILITY: &str = "EntityAvailabilityStatus";
+    pub(crate) const AVAILABLE: &str = "Available";
+    pub(crate) const USER_METADATA: &str = "UserMetadata";
+    /// Values of the status.
+    pub(crate) const ACTIVE: &str = "Active";
+    pub(crate) const DISABLED: &str = "Disabled";
+    pub(crate) const SEND_DISABLED: &str = "SendDisabled";
+    pub(crate) const RECEIVE_DISABLED: &str = "ReceiveDisabled";
+    /// Root of a refusal, its number, and its words.
+    pub(crate) const ERROR: &str = "Error";
+    pub(crate) const CODE: &str = "Code";
+    pub(crate) const DETAIL: &str = "Detail";
+    /// Query: how many entries at most, and how many to leave out first.
+    pub(crate) const TOP: &str = "$top";
+    pub(crate) const SKIP: &str = "$skip";
+    /// Query: the version of the interface; kept in the links of answers.
+    pub(crate) const API_VERSION: &str = "api-version";
+    /// Authorization of a token of Entra ID, before the token.
+    pub(crate) const BEARER: &str = "Bearer";
+}

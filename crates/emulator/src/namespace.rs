@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::{Semaphore, oneshot};
+
 use crate::bell::{Bell, Signal};
 use crate::clock::Clock;
 use crate::config::{Config, Limits, SasKey};
@@ -12,7 +14,11 @@ use crate::fault::Switchboard;
 use crate::hub::Hub;
 use crate::hub_config::{self, HubConfig, HubUpdate};
 use crate::hub_error::HubError;
+use crate::incidents::Incidents;
 use crate::names;
+use crate::overview::ConnectionSnapshot;
+#[cfg(feature = "http")]
+use crate::record::Record;
 use crate::tier::Tier;
 use crate::watch::Timers;
 
@@ -30,6 +36,11 @@ pub(crate) struct Namespace {
     /// Whether JSON web tokens are taken.
     pub(crate) jwt: bool,
     pub(crate) timers: Timers,
+    pub(crate) incidents: Incidents,
+    #[cfg(feature = "http")]
+    pub(crate) record: Record,
+    /// Held by whoever takes a snapshot: one at a time.
+    pub(crate) looking: Semaphore,
     /// By name in lower case.
     hubs: Mutex<BTreeMap<String, Arc<Hub>>>,
     /// Held for the whole of a change, so that changes come one after the other while everybody
@@ -60,6 +71,10 @@ impl Namespace {
             max_publication: config.max_publication(),
             jwt: config.jwt,
             timers: config.timers,
+            incidents: Incidents::default(),
+            #[cfg(feature = "http")]
+            record: Record::new(config.record),
+            looking: Semaphore::new(1),
             connections: Mutex::default(),
             next_connection: AtomicU64::new(1),
         }
@@ -188,6 +203,16 @@ impl Namespace {
     /// Forgets a connection.
     pub(crate) fn leave(&self, number: u64) {
         self.connections().remove(&number);
+    }
+
+    /// Asks every connection what it is doing.
+    pub(crate) fn ask_all(&self) -> Vec<oneshot::Receiver<ConnectionSnapshot>> {
+        self.connections().values().map(|bell| bell.ask()).collect()
+    }
+
+    /// Notes what happened on a connection, for people who look.
+    pub(crate) fn note(&self, connection: u64, what: impl Into<String>) {
+        self.incidents.note(self.clock.now(), connection, what);
     }
 
     /// Asks every connection to close.

@@ -173,10 +173,21 @@ impl Partition {
 
     /// Every retained event at `now`, oldest first.
     pub(crate) fn events(&self, now: i64) -> Vec<Stored> {
+        self.events_from(i64::MIN, (usize::MAX, usize::MAX), now)
+    }
+
+    /// The retained events at `now` from a sequence number on, oldest first; at most `count`, and
+    /// no more after `bytes` are reached.
+    pub(crate) fn events_from(
+        &self,
+        from: i64,
+        (count, bytes): (usize, usize),
+        now: i64,
+    ) -> Vec<Stored> {
         let mut out = Vec::new();
         let mut state = self.lock();
         state.log.expire(now);
-        state.log.read(i64::MIN, usize::MAX, usize::MAX, &mut out);
+        state.log.read(from, count, bytes, &mut out);
         out
     }
 

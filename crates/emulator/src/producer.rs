@@ -1,5 +1,6 @@
 //! Producer links: messages in, events stored, outcomes back.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub(crate) struct Producer {
     pub(crate) standing: Standing,
     /// How it gets credit.
     pub(crate) granting: Granting,
+    /// Messages that came, whatever became of them.
+    messages: Cell<u64>,
 }
 
 /// How a producer gets credit.
@@ -49,7 +52,13 @@ impl Granting {
 
 impl Producer {
     pub(crate) fn new(hub: Arc<Hub>, partition: Option<u32>, standing: Standing) -> Self {
-        Self { hub, partition, standing, granting: Granting::Full }
+        let granting = Granting::Full;
+        Self { hub, partition, standing, granting, messages: Cell::new(0) }
+    }
+
+    /// Messages that came, batches counted as one.
+    pub(crate) fn messages(&self) -> u64 {
+        self.messages.get()
     }
 
     /// Whether the link may live on.
@@ -82,6 +91,7 @@ impl Producer {
 
     /// Stores one message, or says why not.
     pub(crate) fn publish(&self, delivery: Delivery, now: i64) -> Result<(), AmqpError> {
+        self.messages.update(|count| count + 1);
         // The hub may have gone since the last turn; the link's end is on its way then.
         self.check()?;
         let format = delivery.message_format();

@@ -465,6 +465,11 @@ impl Connection {
         }
     }
 
+    /// The name of a link, for people; `None` for one that is gone.
+    pub fn link_name(&self, id: LinkId) -> Option<&str> {
+        self.links.get(id.slot, id.generation).map(|link| link.name.as_str())
+    }
+
     /// Credit of a link: what our sender may send, or what our receiver has granted and the peer
     /// has not used. 0 for a link that is gone.
     pub fn credit(&self, id: LinkId) -> u32 {

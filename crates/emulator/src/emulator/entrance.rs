@@ -40,7 +40,7 @@ impl Entrance {
         }
         let (near, far) = memory::pair(MEMORY_STREAM_BYTES);
         if let Ok(permit) = Arc::clone(&shared.room).try_acquire_owned() {
-            shared.admit(&self.runtime, self.door.clone(), far, permit);
+            shared.admit(&self.runtime, self.door.clone(), (far, None), permit);
         }
         Some(Box::new(near))
     }

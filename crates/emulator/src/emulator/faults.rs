@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Emulator;
 use crate::bell::Signal;
 use crate::fault::{Fault, FaultError, FaultId, Point};
+use crate::hub::Namespace;
 
 impl Emulator {
     /// Adds a fault. One at [`Point::Now`] strikes at the next turn of each connection, which
@@ -28,27 +29,18 @@ impl Emulator {
     /// [`FaultError`] for a fault that could never strike, one at [`Point::Resolve`] or
     /// [`Point::Connect`], which a [`Network`](crate::Network) takes, or one too many.
     pub fn inject(&self, fault: Fault) -> Result<FaultId, FaultError> {
-        if matches!(fault.point, Point::Resolve | Point::Connect) {
-            let point = fault.point.to_string();
-            return Err(FaultError::Elsewhere { point, owner: "a network" });
-        }
-        let id = self.shared.namespace.faults.inject(fault)?;
-        self.shared.namespace.ring_all(&Signal::Faults);
-        Ok(id)
+        self.shared.namespace.inject(fault)
     }
 
     /// Takes a fault away; whether it was there. What it has done stays, except shapes and
     /// silence, which end.
     pub fn lift(&self, id: FaultId) -> bool {
-        let lifted = self.shared.namespace.faults.lift(id);
-        self.shared.namespace.ring_all(&Signal::Faults);
-        lifted
+        self.shared.namespace.lift(id)
     }
 
     /// Takes all faults away, as [`lift`](Self::lift) does.
     pub fn lift_all(&self) {
-        self.shared.namespace.faults.lift_all();
-        self.shared.namespace.ring_all(&Signal::Faults);
+        self.shared.namespace.lift_all();
     }
 
     /// All faults, spent ones too, in the order of their injection, with how often each struck.
@@ -72,9 +64,40 @@ impl Emulator {
     /// clients: tokens lapse, links grow idle, events age. The time-outs of AMQP itself and the
     /// delays of faults go by the runtime's clock and do not see it.
     pub fn advance_clock(&self, by: Duration) {
-        self.shared.namespace.clock.advance(by);
-        self.shared.namespace.expire();
-        self.shared.namespace.ring_all(&Signal::Clock);
+        self.shared.namespace.advance_clock(by);
+    }
+}
+
+impl Namespace {
+    /// Adds a fault and tells every connection.
+    pub(crate) fn inject(&self, fault: Fault) -> Result<FaultId, FaultError> {
+        if matches!(fault.point, Point::Resolve | Point::Connect) {
+            let point = fault.point.to_string();
+            return Err(FaultError::Elsewhere { point, owner: "a network" });
+        }
+        let id = self.faults.inject(fault)?;
+        self.ring_all(&Signal::Faults);
+        Ok(id)
+    }
+
+    /// Takes a fault away and tells every connection; whether it was there.
+    pub(crate) fn lift(&self, id: FaultId) -> bool {
+        let lifted = self.faults.lift(id);
+        self.ring_all(&Signal::Faults);
+        lifted
+    }
+
+    /// Takes all faults away and tells every connection.
+    pub(crate) fn lift_all(&self) {
+        self.faults.lift_all();
+        self.ring_all(&Signal::Faults);
+    }
+
+    /// Moves the service's clock forward and tells every connection.
+    pub(crate) fn advance_clock(&self, by: Duration) {
+        self.clock.advance(by);
+        self.expire();
+        self.ring_all(&Signal::Clock);
     }
 }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::Emulator;
 use crate::event::Incoming;
+use crate::hub::Namespace;
 use crate::hub_config::{HubConfig, HubUpdate};
 use crate::hub_error::HubError;
 use crate::log::Stored;
@@ -121,7 +122,7 @@ impl Emulator {
     /// # Errors
     /// [`HubError`] when there is no such hub or partition.
     pub fn trim(&self, hub: &str, partition: u32, before: i64) -> Result<(), HubError> {
-        self.partition(hub, partition)?.trim(before);
+        self.shared.namespace.partition(hub, partition)?.trim(before);
         Ok(())
     }
 
@@ -133,8 +134,7 @@ impl Emulator {
     /// # Errors
     /// [`HubError`] when there is no such hub or partition.
     pub fn append(&self, hub: &str, partition: u32, message: Bytes) -> Result<i64, HubError> {
-        let partition = self.partition(hub, partition)?;
-        Ok(partition.append(&[Incoming::poison(message)], self.shared.namespace.clock.now()))
+        self.shared.namespace.append(hub, partition, message)
     }
 
     /// Every event that a partition retains, oldest first: the truth against which a test can hold
@@ -147,7 +147,8 @@ impl Emulator {
     /// # Errors
     /// [`HubError`] when there is no such hub or partition.
     pub fn events(&self, hub: &str, partition: u32) -> Result<Vec<StoredEvent>, HubError> {
-        let events = self.partition(hub, partition)?.events(self.shared.namespace.clock.now());
+        let namespace = &self.shared.namespace;
+        let events = namespace.partition(hub, partition)?.events(namespace.clock.now());
         let event = |stored: Stored| StoredEvent {
             sequence: stored.sequence,
             offset: stored.offset.to_string(),
@@ -156,9 +157,23 @@ impl Emulator {
         };
         Ok(events.into_iter().map(event).collect())
     }
+}
 
-    fn partition(&self, hub: &str, number: u32) -> Result<Arc<Partition>, HubError> {
-        let hub = self.shared.namespace.existing(hub)?;
+impl Namespace {
+    /// Stores one event whatever it is; the result is its sequence number.
+    pub(crate) fn append(
+        &self,
+        hub: &str,
+        partition: u32,
+        message: Bytes,
+    ) -> Result<i64, HubError> {
+        let partition = self.partition(hub, partition)?;
+        Ok(partition.append(&[Incoming::poison(message)], self.clock.now()))
+    }
+
+    /// A partition, or the error that says what is missing.
+    pub(crate) fn partition(&self, hub: &str, number: u32) -> Result<Arc<Partition>, HubError> {
+        let hub = self.existing(hub)?;
         let missing = || HubError::PartitionNotFound { hub: hub.name.clone(), partition: number };
         hub.partition(number).ok_or_else(missing)
     }
