@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use thiserror::Error;
 
 use crate::hub_config::{HubConfig, MAX_PARTITIONS, MAX_RETENTION};
+use crate::journal::Durability;
 use crate::listener::{Listener, ListenerKind};
 use crate::meter::Throughput;
 use crate::tier::Tier;
@@ -194,6 +196,12 @@ pub struct Config {
     pub record: bool,
     /// Bounds on memory and connections.
     pub limits: Limits,
+    /// Folder in which hubs and events survive the process; default none. Hubs that it holds keep
+    /// their settings, and get the partitions and groups that [`hubs`](Self::hubs) adds.
+    pub data: Option<PathBuf>,
+    /// How much a loss of power may cost when there is such a folder; default
+    /// [`Durability::None`].
+    pub durability: Durability,
 }
 
 impl Default for Config {
@@ -213,6 +221,8 @@ impl Default for Config {
             geo_replication: false,
             record: false,
             limits: Limits::default(),
+            data: None,
+            durability: Durability::default(),
         }
     }
 }
@@ -401,6 +411,21 @@ impl Config {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Keeps hubs and events in a folder, which is created if need be. One emulator at a time uses
+    /// it.
+    #[must_use]
+    pub fn with_data(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.data = Some(folder.into());
+        self
+    }
+
+    /// Sets how much a loss of power may cost.
+    #[must_use]
+    pub fn with_durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
         self
     }
 

@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::broker::{self, Broker};
 use crate::config::{Config, ConfigError};
@@ -29,6 +29,7 @@ use crate::door::Door;
 #[cfg(feature = "http")]
 use crate::http::{self, Greeting, Office};
 use crate::hub::Namespace;
+use crate::journal::{DataError, Durability};
 use crate::line::{Abortable, Line, LineControl, Shaping};
 use crate::listen::{self, Bound};
 use crate::listener::{Listener, ListenerKind};
@@ -82,6 +83,8 @@ struct Shared {
     /// Listeners and connections. Finished ones are taken out whenever one is added.
     tasks: Mutex<JoinSet<()>>,
     stopping: watch::Sender<bool>,
+    /// Whether files are to be on disk in the end.
+    synchronises: bool,
 }
 
 /// Why an emulator could not start.
@@ -107,6 +110,9 @@ pub enum StartError {
         /// The feature that serves it.
         feature: &'static str,
     },
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// A certificate or key cannot be used.
     #[error("cannot serve TLS: {reason}")]
     Tls {
@@ -130,7 +136,7 @@ impl Emulator {
                 return Err(StartError::Feature { kind, feature });
             }
         }
-        let namespace = Arc::new(Namespace::new(&config));
+        let namespace = Arc::new(open(&config).await?);
         #[cfg(feature = "tls")]
         let tls = certificates(&config, &namespace)?;
         let mut all = Vec::with_capacity(config.listeners.len());
@@ -153,6 +159,7 @@ impl Emulator {
             room: Arc::new(Semaphore::new(config.max_connections())),
             tasks: Mutex::default(),
             stopping,
+            synchronises: config.data.is_some() && config.durability != Durability::None,
         });
         for Bound { listener, sockets } in all {
             let door = Door {
@@ -164,6 +171,9 @@ impl Emulator {
                 let accepting = accept(Arc::clone(&shared), runtime.clone(), door.clone(), socket);
                 shared.spawn(&runtime, accepting);
             }
+        }
+        if let (Some(_), Durability::Interval(every)) = (&config.data, config.durability) {
+            shared.spawn(&runtime, synchronise(Arc::clone(&shared), every));
         }
         let plain = listeners.iter().filter(|listener| listener.kind == ListenerKind::Plain);
         let addresses = plain.map(|listener| listener.address).collect();
@@ -243,7 +253,8 @@ impl Emulator {
 
     /// Stops listening, closes every connection with `amqp:connection:forced`, and returns when
     /// all of them have ended; those that do not answer are cut off after 2 s. Nothing is left
-    /// running. Idempotent; events are kept until the emulator is dropped.
+    /// running. Idempotent; events are kept until the emulator is dropped, and in the data folder,
+    /// if there is one: it can be used again once the emulator is dropped.
     ///
     /// Cancel safety: a cancelled shutdown has begun and can be called again.
     pub async fn shutdown(&self) {
@@ -255,6 +266,9 @@ impl Emulator {
         let ended = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout_at(deadline, ended).await.is_err() {
             tasks.shutdown().await;
+        }
+        if self.shared.synchronises {
+            self.shared.synchronise().await;
         }
     }
 }
@@ -282,6 +296,15 @@ impl Shared {
         while tasks.try_join_next().is_some() {}
         if !*self.stopping.borrow() {
             tasks.spawn_on(task, runtime);
+        }
+    }
+
+    /// Waits until the disk has what was written.
+    async fn synchronise(&self) {
+        let namespace = Arc::clone(&self.namespace);
+        let done = tokio::task::spawn_blocking(move || namespace.sync()).await;
+        if let Err(error) = done {
+            tracing::error!(%error, "events may not be on disk");
         }
     }
 
@@ -416,6 +439,34 @@ fn certificates(config: &Config, namespace: &Namespace) -> Result<Option<Arc<Tls
     match Tls::new(&config.tls, Duration::from_millis(now)) {
         Ok(tls) => Ok(Some(Arc::new(tls))),
         Err(reason) => Err(StartError::Tls { reason }),
+    }
+}
+
+/// Reads the data folder, if there is one, without keeping the runtime from its work.
+async fn open(config: &Config) -> Result<Namespace, StartError> {
+    if config.data.is_none() {
+        return Ok(Namespace::new(config));
+    }
+    let owned = config.clone();
+    let opened = tokio::task::spawn_blocking(move || Namespace::open(&owned)).await;
+    Ok(opened.map_err(|error| DataError::Io {
+        what: "read",
+        path: config.data.clone().unwrap_or_default(),
+        source: io::Error::other(error),
+    })??)
+}
+
+/// Brings what was written to disk, at least every millisecond.
+async fn synchronise(shared: Arc<Shared>, every: Duration) {
+    let mut stopping = shared.stopping.subscribe();
+    let mut ticks = tokio::time::interval(every.max(Duration::from_millis(1)));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+            _ = ticks.tick() => {}
+        }
+        shared.synchronise().await;
     }
 }
 

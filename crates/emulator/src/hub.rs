@@ -8,7 +8,8 @@ use eventhubs_amqp::codec::{AmqpError, Symbol, condition};
 
 use crate::config::Limits;
 use crate::hash;
-use crate::hub_config::{HubConfig, HubStatus, HubUpdate};
+use crate::hub_config::HubStatus;
+use crate::journal::HubRecord;
 use crate::log::Retention;
 use crate::names;
 use crate::partition::Partition;
@@ -44,6 +45,8 @@ impl Group {
 /// One hub. A later one of the same name is another hub.
 #[derive(Debug)]
 pub(crate) struct Hub {
+    /// Never used again, unlike its name.
+    pub(crate) id: u64,
     pub(crate) name: String,
     /// Milliseconds since 1970.
     pub(crate) created: i64,
@@ -65,22 +68,78 @@ struct State {
 }
 
 impl Hub {
-    pub(crate) fn new(config: HubConfig, limits: &Limits, created: i64) -> Self {
-        let keep = keep(config.retention, limits);
-        let partitions = (0..config.partitions).map(|_| Arc::new(Partition::new(keep))).collect();
-        let groups = std::iter::once(names::DEFAULT_GROUP.to_owned())
-            .chain(config.consumer_groups)
-            .map(|name| Group::new(name, created))
-            .collect();
+    /// A hub as a record has it, with partitions as `partition` makes them.
+    pub(crate) fn new(
+        record: &HubRecord,
+        limits: &Limits,
+        partition: impl FnMut(u32) -> Partition,
+    ) -> Self {
         let state = State {
-            groups,
-            partitions,
-            retention: config.retention,
-            status: config.status,
+            groups: vec![Group::new(names::DEFAULT_GROUP, record.created)],
+            partitions: Vec::new(),
+            retention: record.retention,
+            status: record.status,
             deleted: false,
-            updated: created,
+            updated: record.created,
         };
-        Self { name: config.name, created, state: RwLock::new(state), turn: AtomicU32::new(0) }
+        let hub = Self {
+            id: record.id,
+            name: record.name.clone(),
+            created: record.created,
+            state: RwLock::new(state),
+            turn: AtomicU32::new(0),
+        };
+        hub.apply(record, limits, record.created, partition);
+        hub
+    }
+
+    /// What is known of the hub besides its events.
+    pub(crate) fn record(&self) -> HubRecord {
+        let state = self.read();
+        let groups = state.groups.iter().skip(1);
+        HubRecord {
+            id: self.id,
+            name: self.name.clone(),
+            created: self.created,
+            updated: state.updated,
+            retention: state.retention,
+            status: state.status,
+            partitions: u32::try_from(state.partitions.len()).unwrap_or(u32::MAX),
+            groups: groups.map(|group| (group.name.clone(), group.created)).collect(),
+        }
+    }
+
+    /// Makes the hub what a record says. Partitions are only ever added.
+    pub(crate) fn apply(
+        &self,
+        record: &HubRecord,
+        limits: &Limits,
+        now: i64,
+        mut partition: impl FnMut(u32) -> Partition,
+    ) {
+        let mut state = self.write();
+        state.updated = record.updated;
+        state.status = record.status;
+        if state.retention != record.retention {
+            state.retention = record.retention;
+            for partition in &state.partitions {
+                partition.retain(keep(record.retention, limits), now);
+            }
+        }
+        let present = u32::try_from(state.partitions.len()).unwrap_or(u32::MAX);
+        state.partitions.extend((present..record.partitions).map(|n| Arc::new(partition(n))));
+        // `$Default` is in no record.
+        let mut groups = vec![state.groups.remove(0)];
+        for (name, created) in &record.groups {
+            let same = |group: &Arc<Group>| group.name.eq_ignore_ascii_case(name);
+            groups.push(match state.groups.iter().position(same) {
+                Some(index) => state.groups.swap_remove(index),
+                None => Group::new(name.as_str(), *created),
+            });
+        }
+        for gone in std::mem::replace(&mut state.groups, groups) {
+            gone.deleted.store(true, Ordering::Release);
+        }
     }
 
     /// How many partitions there are; their ids are the numbers below.
@@ -155,44 +214,9 @@ impl Hub {
         }
     }
 
-    /// Applies a change that has been checked.
-    pub(crate) fn update(&self, update: HubUpdate, limits: &Limits, now: i64) {
-        let mut state = self.write();
-        state.updated = now;
-        state.status = update.status.unwrap_or(state.status);
-        if let Some(retention) = update.retention {
-            state.retention = retention;
-            for partition in &state.partitions {
-                partition.retain(keep(retention, limits), now);
-            }
-        }
-        let keep = keep(state.retention, limits);
-        let count = update.partitions.and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
-        while state.partitions.len() < count {
-            state.partitions.push(Arc::new(Partition::new(keep)));
-        }
-    }
-
     /// Nothing is found here any more.
     pub(crate) fn delete(&self) {
         self.write().deleted = true;
-    }
-
-    /// Adds a group whose name has been checked.
-    pub(crate) fn create_group(&self, name: &str, now: i64) {
-        let mut state = self.write();
-        state.updated = now;
-        state.groups.push(Group::new(name, now));
-    }
-
-    /// Whether there was such a group.
-    pub(crate) fn delete_group(&self, name: &str, now: i64) -> bool {
-        let mut state = self.write();
-        let same = |group: &Arc<Group>| group.name.eq_ignore_ascii_case(name);
-        let Some(index) = state.groups.iter().position(same) else { return false };
-        state.groups.remove(index).deleted.store(true, Ordering::Release);
-        state.updated = now;
-        true
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -205,7 +229,7 @@ impl Hub {
 }
 
 /// What the log of a partition keeps.
-fn keep(retention: Duration, limits: &Limits) -> Retention {
+pub(crate) fn keep(retention: Duration, limits: &Limits) -> Retention {
     Retention {
         bytes: limits.partition_bytes,
         events: limits.partition_events,
@@ -223,6 +247,7 @@ pub(crate) fn not_found(address: &str) -> AmqpError {
 mod tests {
     use super::*;
     use crate::config::Config;
+    use crate::hub_config::HubConfig;
 
     fn hub() -> Arc<Hub> {
         let config =

@@ -71,8 +71,20 @@ pub enum HubError {
         /// How many were asked for.
         wanted: u32,
     },
+    /// The data folder could not be written to; nothing was changed.
+    #[error("the data folder cannot be written to: {reason}")]
+    Storage {
+        /// What the operating system said.
+        reason: String,
+    },
     /// A name or number breaks a rule, or a limit is reached
     /// ([`ConfigError::TooMany`]).
     #[error(transparent)]
     Invalid(#[from] ConfigError),
+}
+
+impl From<std::io::Error> for HubError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Storage { reason: error.to_string() }
+    }
 }

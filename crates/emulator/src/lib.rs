@@ -45,6 +45,7 @@ mod hub;
 mod hub_config;
 mod hub_error;
 mod incidents;
+mod journal;
 mod jwt;
 mod line;
 mod listen;
@@ -101,6 +102,7 @@ pub use hub_config::{
     MAX_PARTITIONS, MAX_RETENTION,
 };
 pub use hub_error::HubError;
+pub use journal::{Damage, DataError, Durability};
 pub use line::{BadFrame, Lie, Place, Stray};
 pub use listener::{Listener, ListenerKind};
 pub use meter::Throughput;

@@ -160,7 +160,7 @@ impl PartitionLog {
 
     /// Goes on from where a log had come to.
     pub(crate) fn resume(&mut self, head: Head) {
-        self.head = head;
+        self.head = Head { last: head.last.or(self.head.last), ..head };
     }
 
     pub(crate) fn head(&self) -> Head {

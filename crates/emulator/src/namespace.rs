@@ -1,6 +1,6 @@
 //! Everything one emulator serves, and who is connected to it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,14 +9,17 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::bell::{Bell, Signal};
 use crate::clock::Clock;
-use crate::config::{Config, Limits, SasKey};
+use crate::config::{Config, ConfigError, Limits, SasKey};
 use crate::fault::Switchboard;
-use crate::hub::Hub;
+use crate::hub::{Hub, keep};
 use crate::hub_config::{self, HubConfig, HubUpdate};
 use crate::hub_error::HubError;
 use crate::incidents::Incidents;
+use crate::journal::{Damage, DataError, DataFolder, HubRecord, Manifest};
+use crate::log::PartitionLog;
 use crate::names;
 use crate::overview::ConnectionSnapshot;
+use crate::partition::Partition;
 #[cfg(feature = "http")]
 use crate::record::Record;
 use crate::tier::Tier;
@@ -45,24 +48,90 @@ pub(crate) struct Namespace {
     hubs: Mutex<BTreeMap<String, Arc<Hub>>>,
     /// Held for the whole of a change, so that changes come one after the other while everybody
     /// else reads on.
-    changing: Mutex<()>,
+    changing: Mutex<Changes>,
+    /// What was found broken in the data folder.
+    pub(crate) damage: Vec<Damage>,
     connections: Mutex<HashMap<u64, Arc<Bell>>>,
     next_connection: AtomicU64,
 }
 
+/// What changes need.
+#[derive(Debug, Default)]
+struct Changes {
+    /// Where hubs and events are kept, if they shall survive the process.
+    folder: Option<DataFolder>,
+    /// Id of the next hub.
+    next_id: u64,
+}
+
+impl Changes {
+    fn save(&self, hubs: Vec<HubRecord>) -> Result<(), HubError> {
+        if let Some(folder) = &self.folder {
+            folder.save(&Manifest { next_id: self.next_id, hubs })?;
+        }
+        Ok(())
+    }
+
+    /// A partition without events.
+    fn partition(&self, hub: &HubRecord, number: u32, limits: &Limits) -> Partition {
+        let journal = self.folder.as_ref().map(|folder| folder.journal(hub, number));
+        Partition::new(PartitionLog::new(keep(hub.retention, limits)), journal)
+    }
+}
+
 impl Namespace {
-    /// Empty hubs as configured.
+    /// Empty hubs as configured, kept in memory alone.
     pub(crate) fn new(config: &Config) -> Self {
-        let clock = Clock::start();
-        let hubs = config.effective_hubs().into_iter().map(|hub| {
-            let name = hub.name.to_ascii_lowercase();
-            let hub = config.tier.cut(hub);
-            (name, Arc::new(Hub::new(hub, &config.limits, clock.now())))
-        });
+        let namespace = Self::without_hubs(config, Changes::default(), Vec::new());
+        let now = namespace.clock.now();
+        for hub in config.effective_hubs() {
+            let mut changing = namespace.change();
+            let record = HubRecord::new(changing.next_id, config.tier.cut(hub), now);
+            changing.next_id += 1;
+            namespace.add(&record, |number| changing.partition(&record, number, &config.limits));
+        }
+        namespace
+    }
+
+    /// Hubs as configured, with those and the events that the data folder holds, if there is one.
+    pub(crate) fn open(config: &Config) -> Result<Self, DataError> {
+        let Some(path) = &config.data else { return Ok(Self::new(config)) };
+        let now = Clock::start().now();
+        let (folder, mut manifest) = DataFolder::open(path, config.durability)?;
+        manifest.extend(config, now)?;
+        folder.save(&manifest).map_err(DataError::io("write to", path))?;
+        folder.remove_orphans(&manifest);
+        let mut damage = Vec::new();
+        let mut hubs = Vec::new();
+        for record in &manifest.hubs {
+            let mut partitions = VecDeque::new();
+            for number in 0..record.partitions {
+                let mut log = PartitionLog::new(keep(record.retention, &config.limits));
+                let journal = folder.recover(record, number, &mut log, &mut damage)?;
+                let partition = Partition::new(log, Some(journal));
+                partition.expire(now);
+                partitions.push_back(partition);
+            }
+            hubs.push(partitions);
+        }
+        let changes = Changes { folder: Some(folder), next_id: manifest.next_id };
+        let namespace = Self::without_hubs(config, changes, damage);
+        for (record, mut recovered) in manifest.hubs.iter().zip(hubs) {
+            let changing = namespace.change();
+            namespace.add(record, |number| {
+                let recovered = recovered.pop_front();
+                recovered.unwrap_or_else(|| changing.partition(record, number, &config.limits))
+            });
+        }
+        Ok(namespace)
+    }
+
+    fn without_hubs(config: &Config, changes: Changes, damage: Vec<Damage>) -> Self {
         Self {
-            hubs: Mutex::new(hubs.collect()),
-            changing: Mutex::default(),
-            clock,
+            hubs: Mutex::default(),
+            changing: Mutex::new(changes),
+            damage,
+            clock: Clock::start(),
             faults: Switchboard::default(),
             keys: config.effective_keys(),
             limits: config.limits.clone(),
@@ -78,6 +147,12 @@ impl Namespace {
             connections: Mutex::default(),
             next_connection: AtomicU64::new(1),
         }
+    }
+
+    fn add(&self, record: &HubRecord, partition: impl FnMut(u32) -> Partition) -> Arc<Hub> {
+        let hub = Arc::new(Hub::new(record, &self.limits, partition));
+        self.lock_hubs().insert(record.name.to_ascii_lowercase(), Arc::clone(&hub));
+        hub
     }
 
     /// All hubs, by name in lower case.
@@ -100,18 +175,19 @@ impl Namespace {
         config.validate()?;
         config.check_quota(&self.limits)?;
         self.tier.check(&config)?;
-        let _changing = self.change();
+        let config = self.tier.cut(config);
+        let mut changing = self.change();
         if let Some(hub) = self.hub(&config.name) {
             return Err(HubError::Exists { hub: hub.name.clone() });
         }
-        let hubs = self.hubs();
-        self.limits.check("hubs", hubs.len() + 1, self.limits.hubs)?;
-        self.check_partitions(&hubs, config.partition_count())?;
-        let key = config.name.to_ascii_lowercase();
-        let config = self.tier.cut(config);
-        let hub = Arc::new(Hub::new(config, &self.limits, self.clock.now()));
-        self.lock_hubs().insert(key, Arc::clone(&hub));
-        Ok(hub)
+        let mut records = self.records();
+        self.limits.check("hubs", records.len() + 1, self.limits.hubs)?;
+        let record = HubRecord::new(changing.next_id, config, self.clock.now());
+        records.push(record.clone());
+        self.check_partitions(&records)?;
+        changing.next_id += 1;
+        changing.save(records)?;
+        Ok(self.add(&record, |number| changing.partition(&record, number, &self.limits)))
     }
 
     /// Changes a hub. Partitions that exist and whoever reads them are not touched; links that a
@@ -123,66 +199,92 @@ impl Namespace {
     ) -> Result<Arc<Hub>, HubError> {
         update.validate(name)?;
         update.retention = update.retention.map(|wanted| wanted.min(self.tier.retention()));
-        let _changing = self.change();
-        let hub = self.existing(name)?;
-        if let Some(wanted) = update.partitions {
-            let present = hub.partition_count();
-            let more = wanted.checked_sub(present).ok_or_else(|| HubError::FewerPartitions {
-                hub: hub.name.clone(),
-                present,
-                wanted,
-            })?;
-            self.tier.check_scaling(&hub.name, present, wanted)?;
-            let more = usize::try_from(more).unwrap_or(usize::MAX);
-            self.check_partitions(&self.hubs(), more)?;
-        }
-        hub.update(update, &self.limits, self.clock.now());
-        self.ring_all(&Signal::Changed);
-        Ok(hub)
+        self.edit(name, |record| {
+            record.retention = update.retention.unwrap_or(record.retention);
+            record.status = update.status.unwrap_or(record.status);
+            let (present, hub) = (record.partitions, record.name.clone());
+            record.partitions = update.partitions.unwrap_or(present);
+            if record.partitions < present {
+                return Err(HubError::FewerPartitions { hub, present, wanted: record.partitions });
+            }
+            self.tier.check_scaling(&hub, present, record.partitions)?;
+            Ok(())
+        })
     }
 
     /// Deletes a hub with its events; its links are detached.
     pub(crate) fn delete_hub(&self, name: &str) -> Result<(), HubError> {
-        let _changing = self.change();
+        let changing = self.change();
         let hub = self.existing(name)?;
+        let mut records = self.records();
+        records.retain(|record| record.id != hub.id);
+        changing.save(records)?;
         self.lock_hubs().remove(&name.to_ascii_lowercase());
         hub.delete();
         self.ring_all(&Signal::Changed);
+        if let Some(folder) = &changing.folder {
+            folder.remove(hub.id, &hub.name);
+        }
         Ok(())
     }
 
     /// Creates a consumer group.
     pub(crate) fn create_group(&self, hub: &str, group: &str) -> Result<(), HubError> {
-        let _changing = self.change();
-        let hub = self.existing(hub)?;
-        if group.eq_ignore_ascii_case(names::DEFAULT_GROUP) {
-            return Err(HubError::DefaultGroup { hub: hub.name.clone() });
-        }
-        hub_config::validate_group(group)?;
-        if let Some(group) = hub.group(group) {
-            return Err(HubError::GroupExists { hub: hub.name.clone(), group: group.name.clone() });
-        }
-        // `$Default` is one of them and does not count.
-        let count = hub.groups().len();
-        self.limits.check("consumer groups of one hub", count, self.limits.consumer_groups)?;
-        self.tier.check_groups(&hub.name, count + 1)?;
-        hub.create_group(group, self.clock.now());
-        Ok(())
+        let (now, limit) = (self.clock.now(), self.limits.consumer_groups);
+        let created = self.edit(hub, |record| {
+            let hub = record.name.clone();
+            if group.eq_ignore_ascii_case(names::DEFAULT_GROUP) {
+                return Err(HubError::DefaultGroup { hub });
+            }
+            hub_config::validate_group(group)?;
+            if let Some(index) = record.group(group) {
+                let group = record.groups[index].0.clone();
+                return Err(HubError::GroupExists { hub, group });
+            }
+            record.groups.push((group.to_owned(), now));
+            self.limits.check("consumer groups of one hub", record.groups.len(), limit)?;
+            self.tier.check_groups(&hub, record.groups.len() + 1)?;
+            Ok(())
+        });
+        created.map(|_| ())
     }
 
     /// Deletes a consumer group; its links are detached.
     pub(crate) fn delete_group(&self, hub: &str, group: &str) -> Result<(), HubError> {
-        let _changing = self.change();
-        let hub = self.existing(hub)?;
-        if group.eq_ignore_ascii_case(names::DEFAULT_GROUP) {
-            return Err(HubError::DefaultGroup { hub: hub.name.clone() });
-        }
-        if !hub.delete_group(group, self.clock.now()) {
-            let group = group.to_owned();
-            return Err(HubError::GroupNotFound { hub: hub.name.clone(), group });
-        }
+        let deleted = self.edit(hub, |record| {
+            let hub = record.name.clone();
+            if group.eq_ignore_ascii_case(names::DEFAULT_GROUP) {
+                return Err(HubError::DefaultGroup { hub });
+            }
+            let missing = || HubError::GroupNotFound { hub, group: group.to_owned() };
+            record.groups.remove(record.group(group).ok_or_else(missing)?);
+            Ok(())
+        });
+        deleted.map(|_| ())
+    }
+
+    /// Changes what is known of a hub: in the data folder first, then for everybody.
+    fn edit(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut HubRecord) -> Result<(), HubError>,
+    ) -> Result<Arc<Hub>, HubError> {
+        let changing = self.change();
+        let hub = self.existing(name)?;
+        let mut record = hub.record();
+        change(&mut record)?;
+        let now = self.clock.now();
+        record.updated = now;
+        let mut records = self.records();
+        records.retain(|other| other.id != record.id);
+        records.push(record.clone());
+        self.check_partitions(&records)?;
+        changing.save(records)?;
+        hub.apply(&record, &self.limits, now, |number| {
+            changing.partition(&record, number, &self.limits)
+        });
         self.ring_all(&Signal::Changed);
-        Ok(())
+        Ok(hub)
     }
 
     /// Lets go every event whose retention has ended. Partitions that are in use do it themselves.
@@ -227,17 +329,27 @@ impl Namespace {
         }
     }
 
-    fn check_partitions(&self, hubs: &[Arc<Hub>], more: usize) -> Result<(), HubError> {
-        let present: usize = hubs
-            .iter()
-            .map(|hub| usize::try_from(hub.partition_count()).unwrap_or(usize::MAX))
-            .sum();
-        let limit = self.limits.partitions;
-        self.limits.check("partitions of all hubs", present.saturating_add(more), limit)?;
-        Ok(())
+    /// Waits until the disk has what was written. Nobody is kept from writing more meanwhile.
+    pub(crate) fn sync(&self) {
+        for hub in self.hubs() {
+            for (number, partition) in (0..).zip(hub.partitions()) {
+                if let Err(error) = partition.sync() {
+                    tracing::error!(hub = hub.name, number, %error, "events may not be on disk");
+                }
+            }
+        }
     }
 
-    fn change(&self) -> MutexGuard<'_, ()> {
+    fn records(&self) -> Vec<HubRecord> {
+        self.hubs().iter().map(|hub| hub.record()).collect()
+    }
+
+    fn check_partitions(&self, hubs: &[HubRecord]) -> Result<(), ConfigError> {
+        let count = hubs.iter().map(|hub| usize::try_from(hub.partitions).unwrap_or(usize::MAX));
+        self.limits.check("partitions of all hubs", count.sum(), self.limits.partitions)
+    }
+
+    fn change(&self) -> MutexGuard<'_, Changes> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

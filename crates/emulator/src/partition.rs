@@ -1,6 +1,7 @@
 //! One partition: its log, and who reads it.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use eventhubs_amqp::codec::AmqpError;
@@ -8,6 +9,7 @@ use thiserror::Error;
 
 use crate::bell::{Seat, Signal};
 use crate::event::{Incoming, Tail};
+use crate::journal::PartitionJournal;
 use crate::log::{LogInfo, LogView, PartitionLog, PositionError, Retention, Stored};
 use crate::receivers::{Receiver, Receivers};
 use crate::selector::Start;
@@ -40,6 +42,8 @@ pub(crate) struct Partition {
 #[derive(Debug)]
 struct State {
     log: PartitionLog,
+    /// Where events are kept besides, if they are.
+    journal: Option<PartitionJournal>,
     /// By consumer group.
     receivers: HashMap<String, Receivers<Seat>>,
     /// Who has read to the end and wants to know when there is more; each at most once.
@@ -47,26 +51,31 @@ struct State {
 }
 
 impl Partition {
-    pub(crate) fn new(retention: Retention) -> Self {
-        let log = PartitionLog::new(retention);
-        let state = State { log, receivers: HashMap::new(), waiting: Vec::new() };
+    /// A partition with what `log` holds, and a journal if it shall survive the process.
+    pub(crate) fn new(log: PartitionLog, journal: Option<PartitionJournal>) -> Self {
+        let state = State { log, journal, receivers: HashMap::new(), waiting: Vec::new() };
         Self { state: Mutex::new(state) }
     }
 
     /// Stores events at `now` and wakes whoever waits for them. The result is the sequence number
-    /// of the first one.
-    pub(crate) fn append(&self, events: &[Incoming], now: i64) -> i64 {
+    /// of the first one. When it fails none of them is stored.
+    pub(crate) fn append(&self, events: &[Incoming], now: i64) -> io::Result<i64> {
         let (first, waiting) = {
             let mut state = self.lock();
             let staged = state.log.stage(events, now);
             let first = staged.segment.first;
+            let head = state.log.head();
+            if let Some(journal) = &mut state.journal {
+                journal.append(head, &staged)?;
+            }
             state.log.commit(staged, now);
+            state.forget();
             (first, std::mem::take(&mut state.waiting))
         };
         for seat in waiting {
             seat.bell.ring(Signal::Appended(seat.link));
         }
-        first
+        Ok(first)
     }
 
     /// Lets a receiver in at `start`, and tells those it displaces. The result is the sequence
@@ -81,7 +90,7 @@ impl Partition {
     ) -> Result<i64, AdmissionError> {
         let (position, displaced) = {
             let mut state = self.lock();
-            state.log.expire(now);
+            state.expire(now);
             let position = state.log.resolve(start)?;
             let receivers = state.receivers.entry(group.to_owned()).or_default();
             let displaced = receivers.admit(receiver, limit).map_err(AdmissionError::Receivers)?;
@@ -121,7 +130,7 @@ impl Partition {
         out: &mut Vec<Stored>,
     ) -> Progress {
         let mut state = self.lock();
-        state.log.expire(now);
+        state.expire(now);
         let next = state.log.read(from, count, bytes, out);
         let waiting = out.is_empty() && next == state.log.end();
         if waiting && !state.waiting.contains(seat) {
@@ -134,29 +143,38 @@ impl Partition {
     /// What the partition's runtime information tells at `now`.
     pub(crate) fn info(&self, now: i64) -> LogInfo {
         let mut state = self.lock();
-        state.log.expire(now);
+        state.expire(now);
         state.log.info()
     }
 
     /// Lets the events before sequence number `before` go, whatever their age.
-    pub(crate) fn trim(&self, before: i64) {
-        self.lock().log.trim(before);
+    pub(crate) fn trim(&self, before: i64) -> io::Result<()> {
+        let mut state = self.lock();
+        let head = state.log.head();
+        if let Some(journal) = &mut state.journal {
+            journal.trim(head, before)?;
+        }
+        state.log.trim(before);
+        state.forget();
+        Ok(())
     }
 
     /// Lets go what is older than its retention at `now`.
     pub(crate) fn expire(&self, now: i64) {
-        self.lock().log.expire(now);
+        self.lock().expire(now);
     }
 
     /// Changes what is kept.
     pub(crate) fn retain(&self, retention: Retention, now: i64) {
-        self.lock().log.retain(retention, now);
+        let mut state = self.lock();
+        state.log.retain(retention, now);
+        state.forget();
     }
 
     /// What there is to see at `now`, with the receivers by group.
     pub(crate) fn look(&self, now: i64) -> (LogView, Vec<ReceiverSnapshot>) {
         let mut state = self.lock();
-        state.log.expire(now);
+        state.expire(now);
         let mut groups: Vec<_> = state.receivers.iter().collect();
         groups.sort_unstable_by_key(|(group, _)| *group);
         let receiver = |group: &str, receiver: &Receiver<Seat>| ReceiverSnapshot {
@@ -186,12 +204,32 @@ impl Partition {
     ) -> Vec<Stored> {
         let mut out = Vec::new();
         let mut state = self.lock();
-        state.log.expire(now);
+        state.expire(now);
         state.log.read(from, count, bytes, &mut out);
         out
     }
 
+    /// Waits until the disk has what was written, without keeping anybody from the partition.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        let file = self.lock().journal.as_mut().and_then(PartitionJournal::take_dirty);
+        file.map_or(Ok(()), |file| file.sync_data())
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn expire(&mut self, now: i64) {
+        self.log.expire(now);
+        self.forget();
+    }
+
+    /// Files go with their events.
+    fn forget(&mut self) {
+        if let Some(journal) = &mut self.journal {
+            journal.drop_before(self.log.begin());
+        }
     }
 }

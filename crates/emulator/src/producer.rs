@@ -15,6 +15,10 @@ use crate::standing::Standing;
 /// Credit granted to a producer. The service's own value is not known; clients accept this one.
 pub(crate) const CREDIT: u32 = 1000;
 
+/// The service's words when it fails itself.
+const NOT_STORED: &str =
+    "The service was unable to process the request; please retry the operation.";
+
 /// A link on which a client publishes.
 #[derive(Debug)]
 pub(crate) struct Producer {
@@ -100,8 +104,10 @@ impl Producer {
         let number = self.partition.unwrap_or_else(|| self.hub.route(publication.key.as_deref()));
         let partition =
             self.hub.partition(number).ok_or_else(|| not_found(&self.standing.address))?;
-        partition.append(&publication.events, now);
-        Ok(())
+        partition.append(&publication.events, now).map(|_| ()).map_err(|error| {
+            tracing::error!(hub = self.hub.name, number, %error, "an event cannot be stored");
+            AmqpError::new(condition::INTERNAL_ERROR, NOT_STORED)
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use crate::event::Incoming;
 use crate::hub::Namespace;
 use crate::hub_config::{HubConfig, HubUpdate};
 use crate::hub_error::HubError;
+use crate::journal::Damage;
 use crate::log::Stored;
 use crate::partition::Partition;
 use crate::snapshot::HubSnapshot;
@@ -120,10 +121,10 @@ impl Emulator {
     /// what is gone continue with the first event that is left.
     ///
     /// # Errors
-    /// [`HubError`] when there is no such hub or partition.
+    /// [`HubError`] when there is no such hub or partition, or the data folder cannot be written
+    /// to.
     pub fn trim(&self, hub: &str, partition: u32, before: i64) -> Result<(), HubError> {
-        self.shared.namespace.partition(hub, partition)?.trim(before);
-        Ok(())
+        Ok(self.shared.namespace.partition(hub, partition)?.trim(before)?)
     }
 
     /// Stores one event as if a producer had published it, whatever the hub's status; the result
@@ -132,7 +133,8 @@ impl Emulator {
     /// made out, and as they are if none can.
     ///
     /// # Errors
-    /// [`HubError`] when there is no such hub or partition.
+    /// [`HubError`] when there is no such hub or partition, or the data folder cannot be written
+    /// to.
     pub fn append(&self, hub: &str, partition: u32, message: Bytes) -> Result<i64, HubError> {
         self.shared.namespace.append(hub, partition, message)
     }
@@ -157,6 +159,12 @@ impl Emulator {
         };
         Ok(events.into_iter().map(event).collect())
     }
+
+    /// What was found broken in the data folder when the emulator started, in the order of the
+    /// hubs' creation. Events that were acknowledged are missing only where it says so.
+    pub fn damage(&self) -> &[Damage] {
+        &self.shared.namespace.damage
+    }
 }
 
 impl Namespace {
@@ -168,7 +176,7 @@ impl Namespace {
         message: Bytes,
     ) -> Result<i64, HubError> {
         let partition = self.partition(hub, partition)?;
-        Ok(partition.append(&[Incoming::poison(message)], self.clock.now()))
+        Ok(partition.append(&[Incoming::poison(message)], self.clock.now())?)
     }
 
     /// A partition, or the error that says what is missing.
