@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use eventhubs_emulator::{
-    Config, HubConfig, Identity, Listener, ListenerKind, Rights, SasKey, TlsFault,
+    Config, Durability, HubConfig, Identity, Listener, ListenerKind, Rights, SasKey, TlsFault,
 };
 
 /// Where the emulator listens when no listener is named.
@@ -109,6 +109,16 @@ pub(crate) struct Arguments {
     /// Accept messages of up to 20 MiB instead of 1 MiB
     #[arg(long)]
     lenient: bool,
+
+    /// Folder in which hubs and events survive the process, created if need be. A killed process
+    /// loses nothing that it acknowledged. Hubs found there are served besides those of --hub
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// What a loss of power may cost: none (what the system has not written yet), interval (one
+    /// second), each (nothing; every publication waits for the disk) [default: none]
+    #[arg(long, value_name = "WHEN", value_parser = parse_fsync, requires = "data")]
+    fsync: Option<Durability>,
 }
 
 const EXAMPLES: &str = "\
@@ -127,6 +137,9 @@ Examples:
 
   A live view in the browser, and faults on request:
     eventhubs-emulator --http localhost:8080 --control localhost:8081
+
+  Hubs and events that are still there after a restart:
+    eventhubs-emulator --hub orders:2 --data ./hubs
 
   A key that may only send, and answers that take 5 ms:
     eventhubs-emulator --sas app:c2VjcmV0 --sas device:a2V5:Send --latency 5";
@@ -155,6 +168,15 @@ fn parse_tls_fault(text: &str) -> Result<TlsFault, &'static str> {
         "unknown-authority" => Ok(TlsFault::UnknownAuthority),
         "stall" => Ok(TlsFault::Stall),
         _ => Err("use expired, other-name, unknown-authority or stall"),
+    }
+}
+
+fn parse_fsync(text: &str) -> Result<Durability, &'static str> {
+    match text {
+        "none" => Ok(Durability::None),
+        "interval" => Ok(Durability::Interval(Duration::from_secs(1))),
+        "each" => Ok(Durability::Each),
+        _ => Err("use none, interval or each"),
     }
 }
 
@@ -193,6 +215,8 @@ impl Arguments {
             config.tls.client_ca_pem =
                 Some(std::fs::read(path).map_err(|error| named(path.display(), error))?);
         }
+        config.data = self.data;
+        config.durability = self.fsync.unwrap_or_default();
         for hub in self.hubs {
             config = config.with_hub_config(hub);
         }
@@ -303,6 +327,16 @@ mod tests {
     }
 
     #[test]
+    fn a_data_folder_may_wait_for_the_disk() {
+        let plain = config(&["--data", "d"]);
+        assert_eq!((plain.data, plain.durability), (Some("d".into()), Durability::None));
+        let durability = |when| config(&["--data", "d", "--fsync", when]).durability;
+        assert_eq!(durability("interval"), Durability::Interval(Duration::from_secs(1)));
+        assert_eq!(durability("each"), Durability::Each);
+        assert!(parse_fsync("never").is_err());
+    }
+
+    #[test]
     fn localhost_and_wildcards_are_both_families() {
         let dual = |address| config(&["--amqp", address]).listeners[0].dual_stack;
         assert!(dual("localhost:0") && dual("0.0.0.0:0") && dual("[::]:0"));
@@ -319,5 +353,6 @@ mod tests {
         assert!(refused(&["--key", "a"]).contains("--cert"));
         let given = ["--cert", "a", "--key", "b", "--ca-out", "c"];
         assert!(refused(&given).contains("--ca-out"), "there is no authority to write");
+        assert!(refused(&["--fsync", "each"]).contains("--data"));
     }
 }

@@ -32,7 +32,7 @@ pub(crate) use partition::PartitionJournal;
 /// ```
 /// use eventhubs_emulator::{Config, Durability};
 ///
-/// let config = Config::default().with_data("/tmp/hubs").with_durability(Durability::Each);
+/// let config = Config::default().with_data("hubs").with_durability(Durability::Each);
 /// assert_eq!(Config::default().durability, Durability::None);
 /// # let _ = config;
 /// ```

@@ -41,8 +41,12 @@ async fn run(arguments: Arguments) -> io::Result<()> {
     Ok(())
 }
 
-/// Whoever can reach a listener can use the emulator's keys, which are no secrets.
+/// Whoever can reach a listener can use the emulator's keys, which are no secrets. And whoever
+/// kept events should know what became of them.
 fn warn(emulator: &Emulator) {
+    for damage in emulator.damage() {
+        let _ = writeln!(io::stderr(), "eventhubs-emulator: warning: {damage}");
+    }
     for listener in emulator.listeners() {
         if !listener.address.ip().is_loopback() {
             let (kind, address) = (listener.kind, listener.address);

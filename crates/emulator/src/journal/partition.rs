@@ -101,7 +101,8 @@ impl PartitionJournal {
                 if let Some(full) = &self.active {
                     full.file.sync_data()?;
                 }
-                sync_folder(&self.folder)?;
+                // The folders of the partition, the hub and all hubs may be as new as the file.
+                self.folder.ancestors().take(3).try_for_each(sync_folder)?;
             }
             self.files.push_back((head.next, path));
             self.active = Some(next);
