@@ -14,7 +14,8 @@ use super::*;
 
 type Peer = WebSocketStream<DuplexStream>;
 
-/// Longer than anything here takes; a test that would hang fails.
+/// Longer than anything here takes; a test that would hang fails. The clock is paused: it passes
+/// at once when nothing moves any more.
 const LIMIT: Duration = Duration::from_secs(60);
 
 async fn within<F: Future>(future: F) -> F::Output {
@@ -180,11 +181,15 @@ proptest! {
 }
 
 fn run(future: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
     runtime.block_on(within(future));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_peer_that_reads_nothing_holds_the_writer_back() {
     let (mut ours, mut peer) = pair(1_000).await;
     let mut written = 0;
@@ -209,7 +214,7 @@ async fn a_peer_that_reads_nothing_holds_the_writer_back() {
 }
 
 /// Answers to pings pile up to their bound and not beyond it, and cost no data.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn pings_of_a_peer_that_reads_nothing_are_bounded() {
     let (mut ours, mut peer) = pair(1_000).await;
     let (mut to_us, mut from_us) = peer.by_ref().split();
@@ -256,7 +261,7 @@ async fn refused(message: Message) -> (Option<CloseFrame>, String) {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_no_binary_message_is_refused_with_its_code() {
     let (frame, error) = refused(Message::Text("secret".into())).await;
     assert_eq!(frame.unwrap().code, CloseCode::Unsupported);
@@ -269,7 +274,7 @@ async fn what_is_no_binary_message_is_refused_with_its_code() {
     assert_eq!(frame.unwrap().code, CloseCode::Protocol);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_message_above_the_limit_is_refused_before_it_is_there() {
     let (near, mut far) = duplex(1 << 16);
     let ours = WebSocketStream::from_raw_socket(near, Role::Server, Some(stream::config())).await;
@@ -306,7 +311,7 @@ async fn a_message_above_the_limit_is_refused_before_it_is_there() {
     assert!(error.to_string().contains("too long"), "{error}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_close_of_the_peer_is_the_end_and_is_answered() {
     let (mut ours, mut peer) = pair(1 << 16).await;
     peer.send(Message::Binary(b"last"[..].into())).await.unwrap();
@@ -323,7 +328,7 @@ async fn a_close_of_the_peer_is_the_end_and_is_answered() {
     assert!(within(peer.next()).await.is_none(), "and the transport is closed by us");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_peer_that_vanishes_is_an_error_and_never_a_wait() {
     for cut in [0, 1, 5, 60] {
         let (near, mut far) = duplex(1 << 16);
@@ -380,7 +385,7 @@ fn request(path: &str, more: &str) -> String {
     )
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_a_server_answers() {
     let path = "/$servicebus/websocket/?query=1";
     let offers = "Sec-WebSocket-Protocol: AMQPWSB10\r\nOrigin: http://localhost\r\n\
@@ -413,7 +418,7 @@ async fn what_a_server_answers() {
 }
 
 /// The end of a request is found wherever it is cut, and what follows it is not lost.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_request_may_come_in_pieces_and_with_a_frame_behind_it() {
     let head = request("/$servicebus/websocket", "Sec-WebSocket-Protocol: amqp\r\n");
     let mut bytes = head.into_bytes();
@@ -441,7 +446,7 @@ async fn a_request_may_come_in_pieces_and_with_a_frame_behind_it() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_request_without_an_end_is_given_up() {
     let (near, mut far) = duplex(1 << 10);
     let server = tokio::spawn(accept(near));
@@ -450,7 +455,7 @@ async fn a_request_without_an_end_is_given_up() {
     within(server).await.unwrap().unwrap_err();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_client_of_the_library_gets_through() {
     let (near, far) = duplex(1 << 16);
     let mut request = tokio_tungstenite::tungstenite::client::ClientRequestBuilder::new(
