@@ -1,9 +1,10 @@
 //! The command line.
 
 use std::fmt;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
@@ -13,6 +14,8 @@ use eventhubs_emulator::{
 
 /// Where the emulator listens when no listener is named.
 const DEFAULT_ADDRESS: &str = "127.0.0.1:5672";
+/// Most bytes of a `Config.json` that are read; more cannot be valid.
+const CONFIG_BYTES_MAX: u64 = 1 << 20;
 
 /// Event Hubs on ports of this machine, for tests and for work without a cloud.
 ///
@@ -29,6 +32,11 @@ pub(crate) struct Arguments {
     /// A hub and its number of partitions; may be given several times [default: hub:4]
     #[arg(long = "hub", value_name = "NAME:PARTITIONS", value_parser = parse_hub)]
     hubs: Vec<HubConfig>,
+
+    /// The Config.json of the vendor's emulator: its hubs are served besides those of --hub, and
+    /// events are kept for an hour, as there
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 
     /// Plaintext AMQP [default, when there is no other listener for AMQP: 127.0.0.1:5672]
     #[arg(long, value_name = "ADDR")]
@@ -138,6 +146,9 @@ Examples:
   A live view in the browser, and faults on request:
     eventhubs-emulator --http localhost:8080 --control localhost:8081
 
+  The hubs of the vendor's emulator:
+    eventhubs-emulator --config Config.json
+
   Hubs and events that are still there after a restart:
     eventhubs-emulator --hub orders:2 --data ./hubs
 
@@ -217,6 +228,9 @@ impl Arguments {
         }
         config.data = self.data;
         config.durability = self.fsync.unwrap_or_default();
+        if let Some(path) = &self.config {
+            config.hubs = hubs_of(path)?;
+        }
         for hub in self.hubs {
             config = config.with_hub_config(hub);
         }
@@ -260,6 +274,23 @@ fn listener(kind: ListenerKind, text: &str) -> io::Result<Listener> {
         Some(address) => Ok(Listener::new(kind, address)),
         None => Err(failed(io::Error::new(io::ErrorKind::NotFound, "the name has no address"))),
     }
+}
+
+/// The hubs of a `Config.json`. What does no harm is remarked on.
+fn hubs_of(path: &Path) -> io::Result<Vec<HubConfig>> {
+    let file = File::open(path).map_err(|error| named(path.display(), error))?;
+    let mut text = String::new();
+    let read = file.take(CONFIG_BYTES_MAX).read_to_string(&mut text);
+    read.map_err(|error| named(path.display(), error))?;
+    let read = Config::from_json(&text).map_err(|error| {
+        // One line for each place, each with the file in front.
+        let text = error.to_string().replace('\n', &format!("\n{}: ", path.display()));
+        named(path.display(), io::Error::new(io::ErrorKind::InvalidData, text))
+    })?;
+    for remark in read.remarks {
+        let _ = writeln!(io::stderr(), "eventhubs-emulator: warning: {}: {remark}", path.display());
+    }
+    Ok(read.config.hubs)
 }
 
 /// `error` with what it is about before it.

@@ -31,6 +31,8 @@ mod claims;
 mod clock;
 mod collector;
 mod config;
+#[cfg(feature = "json")]
+mod config_json;
 mod consumer;
 mod disorder;
 mod door;
@@ -92,6 +94,8 @@ pub use config::{
     Config, ConfigError, DEFAULT_HUB, DEFAULT_IDLE_TIME_OUT, DEFAULT_KEY, DEFAULT_KEY_NAME,
     DEFAULT_PARTITIONS, Limits, Rights, SasKey,
 };
+#[cfg(feature = "json")]
+pub use config_json::{JsonConfig, JsonError, JsonRemark};
 pub use emulator::{Emulator, StartError, StoredEvent};
 pub use fault::{
     Direction, Effect, Fault, FaultError, FaultId, Outcome, Performative, Point, Reason, Role,

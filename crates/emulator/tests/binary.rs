@@ -139,3 +139,34 @@ fn bad_arguments_are_named() {
     let secret = run(&["--sas", "name:topsecret", "--sas", "name:topsecret"]);
     assert!(secret.contains("key 'name' is configured twice") && !secret.contains("topsecret"));
 }
+
+#[test]
+fn the_hubs_of_a_vendors_file_are_served() {
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/config/Config.json");
+    let mut started = start(&["--amqp", "127.0.0.1:0", "--config", golden, "--hub", "more:1"]);
+    drop(started.child.stdin.take());
+    assert!(started.child.wait().unwrap().success());
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("Config.json");
+    let complaint = |text: &str, hub: &str| {
+        std::fs::write(&path, text).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_eventhubs-emulator"))
+            .args(["--amqp", "127.0.0.1:0", "--hub", hub, "--config"])
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .output()
+            .unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    let text = std::fs::read_to_string(golden).unwrap();
+    let twice = complaint(&text, "ORDERS:1");
+    assert!(!twice.0 && twice.1.contains("hub 'ORDERS' is configured twice"), "{twice:?}");
+    let two = text.replace("\"PartitionCount\": 4", "\"PartitionCount\": 40");
+    let (success, said) = complaint(&two.replace("File,Console", "None"), "more:1");
+    let lines: Vec<_> = said.lines().collect();
+    assert!(!success && lines.len() == 2, "{said}");
+    assert!(lines[0].contains("Config.json: $.UserConfig.LoggingConfig.Type: use File"), "{said}");
+    assert!(lines[1].contains(".Entities[0].PartitionCount: use a number from 1 to 32"), "{said}");
+    let (success, said) = complaint(&text.replace("emulatorNs1", "mine"), "more:1");
+    assert!(success && said.contains("warning: ") && said.contains("'mine' is not used"), "{said}");
+}
