@@ -145,7 +145,7 @@ impl Broker {
         let bell = Arc::new(Bell::default());
         let number = namespace.enter(&bell);
         let disorder = Disorder::new(number, namespace.faults.read(Registry::latest));
-        Self {
+        let mut broker = Self {
             disorder,
             watch: Watch::new(namespace.timers),
             namespace,
@@ -164,7 +164,9 @@ impl Broker {
             deliveries: Vec::new(),
             signals: Vec::new(),
             chunk: Vec::new(),
-        }
+        };
+        broker.align_line();
+        broker
     }
 
     fn handle_signals(&mut self, engine: &mut Connection) {
@@ -384,6 +386,7 @@ impl Broker {
 impl Service for Broker {
     fn turn(&mut self, engine: &mut Connection, now: Instant) {
         self.handle_agenda(engine, now);
+        self.handle_rings(engine);
         self.handle_signals(engine);
         self.handle_engine(engine);
         self.pump_ready(engine);
@@ -392,7 +395,10 @@ impl Service for Broker {
     }
 
     fn poll_wake(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.bell.poll(cx)
+        match self.line.has_rung() {
+            true => Poll::Ready(()),
+            false => self.bell.poll(cx),
+        }
     }
 
     fn timeout(&self) -> Option<Instant> {

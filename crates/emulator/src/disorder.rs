@@ -1,16 +1,19 @@
 //! Where faults meet a connection: every hook of the broker asks here, and what is to go wrong
 //! later waits here.
 
+mod accepting;
 mod delivering;
+mod lining;
 mod opening;
 mod publishing;
 mod requesting;
 mod strikes;
 
+pub(crate) use accepting::accepted;
 pub(crate) use delivering::{Delivering, Disturbance};
 pub(crate) use opening::alter;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -34,6 +37,8 @@ pub(crate) struct Disorder {
     held: Option<VecDeque<Event>>,
     /// Faults up to this one have struck at [`Point::Now`], or had no reason to.
     seen: FaultId,
+    /// Faults that are set in the byte layer.
+    on_line: HashSet<FaultId>,
     /// When this turn began.
     now: Instant,
 }
@@ -91,6 +96,7 @@ impl Disorder {
             agenda: Agenda::default(),
             held: None,
             seen,
+            on_line: HashSet::new(),
             now: tokio::time::Instant::now().into_std(),
         }
     }

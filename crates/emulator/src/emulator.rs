@@ -23,6 +23,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::broker::{self, Broker};
 use crate::config::{Config, ConfigError};
+use crate::disorder;
 #[cfg(feature = "http")]
 use crate::door;
 use crate::door::Door;
@@ -312,15 +313,26 @@ impl Shared {
     fn serve(
         self: &Arc<Self>,
         runtime: &Handle,
-        broker: Broker,
+        mut broker: Broker,
         stream: impl Stream,
         permit: OwnedSemaphorePermit,
     ) {
         let shared = Arc::clone(self);
         self.spawn(runtime, async move {
-            shared.serving(broker, stream).await;
+            if let Some(stream) = shared.accepted(&mut broker, stream).await {
+                shared.serving(broker, stream).await;
+            }
             drop(permit);
         });
+    }
+
+    /// Lets faults strike a connection that was accepted; the stream if it is to be served.
+    async fn accepted<S: Stream>(&self, broker: &mut Broker, stream: S) -> Option<S> {
+        let mut stopping = self.stopping.subscribe();
+        tokio::select! {
+            _ = stopping.wait_for(|stopping| *stopping) => None,
+            stream = disorder::accepted(broker, stream) => stream,
+        }
     }
 
     /// Lets one connection in through `door`, in a task of its own.
@@ -345,6 +357,9 @@ impl Shared {
         }
         let shared = Arc::clone(self);
         self.spawn(runtime, async move {
+            let Some(stream) = shared.accepted(&mut broker, stream).await else {
+                return;
+            };
             let mut stopping = shared.stopping.subscribe();
             let entered = tokio::select! {
                 _ = stopping.wait_for(|stopping| *stopping) => return,

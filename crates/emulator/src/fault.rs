@@ -21,7 +21,7 @@ pub use point::{Direction, Performative, Point};
 pub use reason::Reason;
 pub use scope::{Role, Scope};
 
-pub(crate) use registry::{Registry, Struck};
+pub(crate) use registry::{Registry, SHAPES, Struck};
 pub(crate) use switchboard::Switchboard;
 
 /// Something that goes wrong on request.

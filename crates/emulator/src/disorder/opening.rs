@@ -17,6 +17,7 @@ impl Broker {
     /// The client opens.
     pub(crate) fn handle_open(&mut self, engine: &mut Connection, open: Open) {
         self.disorder.facts.container = open.container_id;
+        self.shape();
         let Some(struck) = self.strike(Point::Open) else {
             return engine.open();
         };
@@ -147,6 +148,7 @@ impl Broker {
         let facts = LinkFacts::of(&attach);
         let struck = self.strike_facts(Point::Attach, &facts);
         self.disorder.links.insert(link, Standing { session, facts, paused: false });
+        self.shape();
         let Some(struck) = struck else {
             return self.handle_attach(engine, (link, session), attach, None);
         };

@@ -1,5 +1,6 @@
 //! Strikes: what can happen nearly anywhere.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use eventhubs_amqp::codec::AmqpError;
@@ -7,8 +8,16 @@ use eventhubs_amqp::engine::{Connection, LinkId, SessionId};
 
 use super::Later;
 use crate::broker::{Broker, Link};
-use crate::fault::{Effect, FaultId, Reason, Struck};
+use crate::fault::{Effect, Fault, FaultId, Reason, Struck};
 use crate::producer::Granting;
+
+/// What a strike is aimed at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    Connection,
+    Session(SessionId),
+    Link(LinkId, SessionId),
+}
 
 impl Broker {
     /// Faults were injected or lifted.
@@ -18,58 +27,43 @@ impl Broker {
             registry.news(seen)
         });
         for struck in news {
-            let strikes = self.strike_all(engine, &struck);
+            let targets = self.targets(&struck.fault);
+            let strikes = u64::try_from(targets.len()).unwrap_or(u64::MAX);
+            self.perform_on(engine, (struck.id, struck.effect()), targets);
             self.namespace.faults.count(struck.id, strikes);
         }
+        self.align_line();
     }
 
-    /// Strikes everything on this connection that a fault is about; how much that was.
-    fn strike_all(&mut self, engine: &mut Connection, struck: &Struck) -> u64 {
-        let scope = &struck.fault.scope;
+    /// Everything on this connection that a fault is about.
+    pub(super) fn targets(&self, fault: &Fault) -> Vec<Target> {
+        let scope = &fault.scope;
         if !scope.matches_connection(&self.disorder.facts) {
-            return 0;
+            return Vec::new();
         }
-        let live = self.links.keys().filter_map(|id| Some((*id, self.disorder.links.get(id)?)));
-        let links: Vec<(LinkId, SessionId)> = live
-            .filter(|(_, standing)| scope.matches_link(&standing.facts))
-            .map(|(id, standing)| (id, standing.session))
+        let standings = self.disorder.links.iter();
+        let mut links: Vec<(LinkId, SessionId)> = standings
+            .filter(|(link, standing)| {
+                self.links.contains_key(link) && scope.matches_link(&standing.facts)
+            })
+            .map(|(link, standing)| (*link, standing.session))
             .collect();
         if scope.is_about_links() && links.is_empty() {
-            return 0;
+            return Vec::new();
         }
-        match struck.effect() {
-            Effect::Detach(_) | Effect::WithdrawCredit(_) | Effect::Overrun(_) => {
-                let mut strikes = 0;
-                for (link, session) in links {
-                    if self.suits(struck.effect(), link) {
-                        self.perform(engine, struck, Some(link), Some(session));
-                        strikes += 1;
-                    }
-                }
-                strikes
+        match &fault.effect {
+            effect @ (Effect::Detach(_) | Effect::WithdrawCredit(_) | Effect::Overrun(_)) => {
+                links.retain(|(link, _)| self.suits(effect, *link));
+                links.into_iter().map(|(link, session)| Target::Link(link, session)).collect()
             }
             Effect::End(_) | Effect::ShutWindow(_) => {
-                let mut sessions: Vec<SessionId> = match scope.is_about_links() {
+                let sessions: HashSet<SessionId> = match scope.is_about_links() {
                     true => links.into_iter().map(|(_, session)| session).collect(),
                     false => self.disorder.sessions.keys().copied().collect(),
                 };
-                let mut done = Vec::with_capacity(sessions.len());
-                sessions.retain(|session| match done.contains(session) {
-                    true => false,
-                    false => {
-                        done.push(*session);
-                        true
-                    }
-                });
-                for session in &sessions {
-                    self.perform(engine, struck, None, Some(*session));
-                }
-                u64::try_from(sessions.len()).unwrap_or(u64::MAX)
+                sessions.into_iter().map(Target::Session).collect()
             }
-            _ => {
-                self.perform(engine, struck, None, None);
-                1
-            }
+            _ => vec![Target::Connection],
         }
     }
 
@@ -82,7 +76,25 @@ impl Broker {
         }
     }
 
-    /// Performs a strike. Answers whether what was struck still happens.
+    pub(super) fn perform_on(
+        &mut self,
+        engine: &mut Connection,
+        fault: (FaultId, &Effect),
+        targets: Vec<Target>,
+    ) {
+        for target in targets {
+            match target {
+                Target::Connection => self.perform_effect(engine, fault, None, None),
+                Target::Session(session) => self.perform_effect(engine, fault, None, Some(session)),
+                Target::Link(link, session) => {
+                    self.perform_effect(engine, fault, Some(link), Some(session))
+                }
+            };
+        }
+    }
+
+    /// Performs a strike at something that happens on this link or session. Answers whether that
+    /// still happens.
     pub(super) fn perform(
         &mut self,
         engine: &mut Connection,
@@ -90,8 +102,18 @@ impl Broker {
         link: Option<LinkId>,
         session: Option<SessionId>,
     ) -> bool {
-        tracing::debug!(connection = self.number, fault = %struck.id, "a fault strikes");
-        match struck.effect() {
+        self.perform_effect(engine, (struck.id, struck.effect()), link, session)
+    }
+
+    fn perform_effect(
+        &mut self,
+        engine: &mut Connection,
+        (id, effect): (FaultId, &Effect),
+        link: Option<LinkId>,
+        session: Option<SessionId>,
+    ) -> bool {
+        tracing::debug!(connection = self.number, fault = %id, "a fault strikes");
+        match effect {
             Effect::Detach(reason) => {
                 if let Some(link) = link {
                     self.links.remove(&link);
@@ -128,13 +150,8 @@ impl Broker {
                 }
                 true
             }
-            effect => self.perform_on_line(struck.id, effect),
+            effect => self.perform_on_line(id, effect),
         }
-    }
-
-    /// What the byte layer does.
-    fn perform_on_line(&mut self, _id: FaultId, effect: &Effect) -> bool {
-        !matches!(effect, Effect::Eof | Effect::Reset)
     }
 
     fn drop_links_of(&mut self, session: SessionId) {

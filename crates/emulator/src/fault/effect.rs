@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::point::{Direction, Point};
 use super::reason::Reason;
+use crate::line::BadFrame;
 
 /// What happens instead of what should.
 ///
@@ -44,6 +45,8 @@ pub enum Effect {
     /// Strike: nothing is read, nothing is written, or both, and the connection stays up. Ends
     /// when the fault is lifted; what was held back then flows.
     Silence(Direction),
+    /// Strike: a frame that breaks a rule is written between two others.
+    Write(BadFrame),
     /// Strike: half of the next frame goes out, then the bytes end.
     Truncate,
     /// Strike: the credit of a producer link is taken back with a drain and is not granted again
@@ -200,7 +203,7 @@ impl Effect {
         let request = matches!(point, PutToken | Management);
         match self {
             Self::Eof | Self::Reset | Self::Silence(_) => !network,
-            Self::Close(_) | Self::Truncate => !network && *point != Accept,
+            Self::Close(_) | Self::Truncate | Self::Write(_) => !network && *point != Accept,
             Self::End(_) => !network && !matches!(point, Accept | Open),
             Self::Detach(_) | Self::WithdrawCredit(_) | Self::Overrun(_) => !before_links,
             Self::ShutWindow(_) => !before_links,

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::occurrence::{ConnectionFacts, LinkFacts, Occurrence, Place};
+use super::occurrence::{Occurrence, Place};
 use super::point::Point;
 use super::{Effect, Fault, FaultError, FaultId};
 
 /// Faults kept at a time. Spent ones make room for new ones, the oldest first.
 pub(crate) const FAULTS_MAX: usize = 1024;
+
+/// Bit of faults that shape connections, in a set of points.
+pub(crate) const SHAPES: u32 = 1 << 31;
 
 /// A fault that strikes.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,8 +95,12 @@ impl Registry {
 
     /// The points at which some fault may still strike, as bits.
     pub(crate) fn points(&self) -> u32 {
-        let live = |entry: &&Entry| entry.fault.point == Point::Now || !entry.is_spent();
-        self.entries.values().filter(live).fold(0, |all, entry| all | entry.fault.point.bit())
+        let bits = |entry: &Entry| match entry.fault.effect.is_shape() {
+            true => SHAPES,
+            false if entry.is_spent() => 0,
+            false => entry.fault.point.bit(),
+        };
+        self.entries.values().fold(0, |all, entry| all | bits(entry))
     }
 
     /// What strikes an occurrence. Every fault that it is within counts it; the oldest that is due
@@ -113,24 +120,41 @@ impl Registry {
         struck
     }
 
-    /// Faults at [`Point::Now`] younger than `since`, in order.
+    /// The line of a connection has come to the point of this fault, within its scope. Answers
+    /// whether it strikes, and whether it never will again.
+    pub(crate) fn ring(&mut self, id: FaultId) -> (bool, bool) {
+        let Some(entry) = self.entries.get_mut(&id) else {
+            return (false, true);
+        };
+        entry.seen = entry.seen.saturating_add(1);
+        let strikes = entry.is_due();
+        entry.hits += u64::from(strikes);
+        (strikes, entry.is_spent())
+    }
+
+    /// One fault.
+    pub(crate) fn fault(&self, id: FaultId) -> Option<Arc<Fault>> {
+        self.entries.get(&id).map(|entry| Arc::clone(&entry.fault))
+    }
+
+    /// Strikes at [`Point::Now`] younger than `since`, in order.
     pub(crate) fn news(&self, since: FaultId) -> Vec<Struck> {
         let from = FaultId(since.0.saturating_add(1));
-        self.select(from, |fault| fault.point == Point::Now)
+        self.select(from, |entry| entry.fault.point == Point::Now && !entry.fault.effect.is_shape())
     }
 
-    /// Faults that are counted or looked for by the byte layer of a connection, in order.
+    /// Faults that the byte layer of each connection has to look out for, in order.
     pub(crate) fn of_the_line(&self) -> Vec<Struck> {
-        self.select(FaultId(0), |fault| fault.point.is_of_the_line())
+        self.select(FaultId(0), |entry| entry.fault.point.is_of_the_line() && !entry.is_spent())
     }
 
-    /// Faults that shape this connection, in order.
+    /// Faults that shape connections, in order.
     pub(crate) fn shapes(&self) -> Vec<Struck> {
-        self.select(FaultId(0), |fault| fault.effect.is_shape())
+        self.select(FaultId(0), |entry| entry.fault.effect.is_shape())
     }
 
-    fn select(&self, from: FaultId, wanted: impl Fn(&Fault) -> bool) -> Vec<Struck> {
-        let wanted = |(_, entry): &(&FaultId, &Entry)| wanted(&entry.fault);
+    fn select(&self, from: FaultId, wanted: impl Fn(&Entry) -> bool) -> Vec<Struck> {
+        let wanted = |(_, entry): &(&FaultId, &Entry)| wanted(entry);
         let each =
             |(id, entry): (&FaultId, &Entry)| Struck { id: *id, fault: Arc::clone(&entry.fault) };
         self.entries.range(from..).filter(wanted).map(each).collect()
@@ -159,14 +183,4 @@ fn matches(fault: &Fault, occurrence: &Occurrence<'_>) -> bool {
                 fault.scope.matches_connection(connection) && fault.scope.matches_link(link)
             }
         }
-}
-
-/// Whether a fault is about a connection with these links.
-pub(crate) fn concerns<'a>(
-    fault: &Fault,
-    connection: &ConnectionFacts,
-    mut links: impl Iterator<Item = &'a LinkFacts>,
-) -> bool {
-    fault.scope.matches_connection(connection)
-        && (!fault.scope.is_about_links() || links.any(|link| fault.scope.matches_link(link)))
 }

@@ -52,6 +52,11 @@ impl Switchboard {
         }
     }
 
+    /// See [`Registry::ring`].
+    pub(crate) fn ring(&self, id: FaultId) -> (bool, bool) {
+        self.change(|registry| registry.ring(id))
+    }
+
     /// Counts strikes that a connection did at a point of its own.
     pub(crate) fn count(&self, id: FaultId, strikes: u64) {
         self.change(|registry| registry.count(id, strikes));

@@ -135,6 +135,7 @@ mod json {
     use bytes::Bytes;
 
     use super::*;
+    use crate::line::BadFrame;
 
     fn effects() -> Vec<(Effect, &'static str)> {
         let reason = || Reason::new("amqp:not-found", "text");
@@ -153,6 +154,8 @@ mod json {
             (Effect::Reset, r#""reset""#),
             (Effect::Silence(Direction::Both), r#"{"silence":"both"}"#),
             (Effect::Truncate, r#""truncate""#),
+            (Effect::Write(BadFrame::Size(7)), r#"{"write":{"size":7}}"#),
+            (Effect::Write(BadFrame::SecondOpen), r#"{"write":"second-open"}"#),
             (Effect::WithdrawCredit(second), r#"{"withdraw-credit":1000}"#),
             (Effect::Overrun(9), r#"{"overrun":9}"#),
             (Effect::ShutWindow(second), r#"{"shut-window":1000}"#),

@@ -56,6 +56,8 @@ pub(crate) struct Client {
     pub(crate) seen: Vec<Seen>,
     /// Every byte that came.
     pub(crate) raw: Vec<u8>,
+    /// How many came at a time.
+    pub(crate) reads: Vec<usize>,
     pub(crate) session: Option<SessionId>,
     stream: Box<dyn Stream>,
     input: BytesMut,
@@ -79,6 +81,7 @@ impl Client {
             engine: Connection::new(options, start.into_std()),
             seen: Vec::new(),
             raw: Vec::new(),
+            reads: Vec::new(),
             session: None,
             stream: Box::new(stream),
             input: BytesMut::new(),
@@ -152,7 +155,8 @@ impl Client {
         let before = self.input.len();
         match timeout_at(due, self.stream.read_buf(&mut self.input)).await {
             Ok(Ok(0)) => self.end(What::Eof),
-            Ok(Ok(_)) => {
+            Ok(Ok(count)) => {
+                self.reads.push(count);
                 self.raw.extend_from_slice(&self.input[before..]);
                 let now = Instant::now().into_std();
                 while self.engine.handle_input(now, &mut self.input) {
