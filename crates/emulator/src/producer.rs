@@ -70,20 +70,25 @@ impl Producer {
         self.hub.check(Usage::Send, &self.standing.address)
     }
 
-    /// Stores what arrived at `now` and answers it. Nothing is accepted before it is stored.
+    /// Stores what arrived at `now` and answers it. Nothing is accepted before it is stored. The
+    /// result is the first rejection.
     pub(crate) fn handle(
         &self,
         engine: &mut Connection,
         link: LinkId,
         deliveries: &mut Vec<Delivery>,
         now: i64,
-    ) {
+    ) -> Option<AmqpError> {
         let mut outcomes = Outcomes::default();
+        let mut rejection = None;
         for delivery in deliveries.drain(..) {
             let (id, settled, held) = (delivery.id(), delivery.settled(), delivery.held_bytes());
             let outcome = match self.publish(delivery, now) {
                 Ok(()) => DeliveryState::Accepted,
-                Err(error) => DeliveryState::Rejected(Some(error)),
+                Err(error) => {
+                    rejection.get_or_insert_with(|| error.clone());
+                    DeliveryState::Rejected(Some(error))
+                }
             };
             engine.consumed(link, held);
             if !settled {
@@ -91,6 +96,7 @@ impl Producer {
             }
         }
         outcomes.flush(engine, link);
+        rejection
     }
 
     /// Stores one message, or says why not.

@@ -87,6 +87,11 @@ impl Answer {
         Self { status, description: description.into(), condition, body: Value::Null }
     }
 
+    /// Status and words of a refusal; they quote no token.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        self.condition.as_ref().map(|_| format!("{} {}", self.status, self.description))
+    }
+
     /// Status code of the answer.
     #[cfg(test)]
     pub(crate) fn status(&self) -> i32 {

@@ -100,10 +100,14 @@ impl Broker {
     /// Does what a request asks for.
     pub(crate) fn work(&mut self, node: Node, request: &Request) -> Answer {
         let now = self.namespace.clock.now();
-        match node {
+        let answer = match node {
             Node::Cbs => cbs::answer(&self.namespace, request, &mut self.grants, now),
             Node::Management => management::answer(&self.namespace, request, &self.grants, now),
+        };
+        if let Some(refusal) = answer.refusal() {
+            self.note(format!("A request was refused: {refusal}"));
         }
+        answer
     }
 
     /// Sends an answer as soon as the client has credit for it.

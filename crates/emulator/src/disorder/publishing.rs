@@ -35,8 +35,11 @@ impl Broker {
         match self.namespace.faults.is_armed(points) {
             true => self.publish_each(engine, link, std::mem::take(deliveries), false),
             false => {
-                if let Some(Link::Producer(producer)) = self.links.get(&link) {
-                    producer.handle(engine, link, deliveries, self.namespace.clock.now());
+                if let Some(Link::Producer(producer)) = self.links.get(&link)
+                    && let now = self.namespace.clock.now()
+                    && let Some(error) = producer.handle(engine, link, deliveries, now)
+                {
+                    self.note(format!("A message was rejected: {error}"));
                 }
             }
         }

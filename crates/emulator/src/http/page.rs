@@ -12,6 +12,7 @@ use super::markup::escape;
 use super::target::Target;
 use super::{Greeting, Office, Request, Response, atom, response};
 use crate::collector;
+use crate::fault::{Fault, FaultId};
 use crate::hub_config::HubStatus;
 use crate::overview::{AudienceSnapshot, ConnectionSnapshot, Incident, LinkSnapshot, Snapshot};
 use crate::snapshot::HubSnapshot;
@@ -26,6 +27,8 @@ const REFRESH_SECONDS: u32 = 2;
 const REFRESH_SECONDS_MAX: u32 = 3600;
 /// Partitions that are shown, and links; the rest is counted.
 const ROWS_MAX: usize = 2000;
+/// Faults that are shown, the youngest ones.
+const FAULTS_MAX: usize = 50;
 
 /// Answers a browser.
 pub(crate) async fn answer(office: &Office, request: &Request) -> Response {
@@ -37,7 +40,9 @@ pub(crate) async fn answer(office: &Office, request: &Request) -> Response {
     let seconds = target.query("refresh").and_then(|text| text.parse().ok());
     let seconds = seconds.unwrap_or(REFRESH_SECONDS).min(REFRESH_SECONDS_MAX);
     let snapshot = collector::snapshot(&office.namespace).await;
-    let page = render(&snapshot, &office.greeting, seconds);
+    let faults = office.namespace.faults.read(|registry| registry.list());
+    let faults: Vec<_> = faults.iter().map(FaultLine::of).collect();
+    let page = render(&snapshot, &faults, &office.greeting, seconds);
     let mut response = response(200, "text/html; charset=utf-8", page);
     let policy = HeaderValue::from_static(POLICY);
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
@@ -45,7 +50,12 @@ pub(crate) async fn answer(office: &Office, request: &Request) -> Response {
 }
 
 /// The page. With `seconds` of 0 it stays as it is.
-pub(crate) fn render(snapshot: &Snapshot, greeting: &Greeting, seconds: u32) -> String {
+pub(crate) fn render(
+    snapshot: &Snapshot,
+    faults: &[FaultLine],
+    greeting: &Greeting,
+    seconds: u32,
+) -> String {
     let mut page = Page { out: String::with_capacity(16 * 1024), now: snapshot.taken };
     page.head(seconds);
     page.summary(snapshot, seconds);
@@ -54,9 +64,25 @@ pub(crate) fn render(snapshot: &Snapshot, greeting: &Greeting, seconds: u32) -> 
     }
     page.hubs(snapshot);
     page.connections(snapshot);
+    page.faults(faults);
     page.incidents(&snapshot.incidents);
     page.put("</main></body></html>\n");
     page.out
+}
+
+/// A fault as the page tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FaultLine {
+    id: FaultId,
+    hits: u64,
+    /// The fault in the form that the control API takes.
+    json: String,
+}
+
+impl FaultLine {
+    fn of((id, fault, hits): &(FaultId, Fault, u64)) -> Self {
+        Self { id: *id, hits: *hits, json: serde_json::to_string(fault).unwrap_or_default() }
+    }
 }
 
 /// A page that is being written.
@@ -236,7 +262,7 @@ impl Page {
             self.put("<p class=\"quiet\">No links.</p></section>");
             return;
         }
-        self.table(&["link", "for", "address", "epoch", "credit", "next", "lag", "messages"]);
+        self.table(&["link", "epoch", "credit", "next", "lag", "messages"]);
         for link in connection.links.iter().take(shown) {
             self.link(link);
         }
@@ -258,12 +284,11 @@ impl Page {
     }
 
     fn link(&mut self, link: &LinkSnapshot) {
-        let name = escape(&link.name);
-        let way = if link.incoming { "in" } else { "out" };
-        let role = super::state::role(link.role);
-        self.print(format_args!("<tr data-link=\"{name}\"><th scope=\"row\">{name}</th>"));
-        self.print(format_args!("<td>{role} <span class=\"quiet\">{way}</span></td>"));
-        self.print(format_args!("<td>{}</td>", escape(&link.address)));
+        let (name, address) = (escape(&link.name), escape(&link.address));
+        let (role, way) = (super::state::role(link.role), if link.incoming { "in" } else { "out" });
+        self.print(format_args!("<tr data-link=\"{name}\"><th scope=\"row\" class=\"long\">"));
+        self.print(format_args!("<span class=\"role\">{role} {way}</span> {address}"));
+        self.print(format_args!("<span class=\"name\">{name}</span></th>"));
         self.number(link.epoch);
         self.number(Some(link.credit));
         self.number(link.position);
@@ -272,13 +297,29 @@ impl Page {
         self.put("</tr>");
     }
 
+    fn faults(&mut self, faults: &[FaultLine]) {
+        if faults.is_empty() {
+            return;
+        }
+        self.put("<h2>Faults</h2><ol class=\"lines\">");
+        for fault in faults.iter().rev().take(FAULTS_MAX) {
+            let (id, hits, json) = (fault.id, fault.hits, escape(&fault.json));
+            self.print(format_args!(
+                "<li data-fault=\"{id}\"><span class=\"quiet\">{id}, struck {hits} times</span> \
+                 <code>{json}</code></li>"
+            ));
+        }
+        self.put("</ol>");
+        self.more(faults.len().saturating_sub(FAULTS_MAX), "faults");
+    }
+
     fn incidents(&mut self, incidents: &[Incident]) {
         self.put("<h2>Recent errors</h2>");
         if incidents.is_empty() {
             self.put("<p class=\"quiet\">None.</p>");
             return;
         }
-        self.put("<ol class=\"incidents\">");
+        self.put("<ol class=\"lines\">");
         for incident in incidents.iter().rev() {
             let (ago, number) = (self.ago(incident.at), incident.connection);
             self.print(format_args!(
@@ -327,11 +368,15 @@ fn milliseconds(ms: i64) -> Duration {
 /// A duration with its two largest units.
 fn span(duration: Duration) -> String {
     let seconds = duration.as_secs();
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
+    let (large, small) = match seconds {
+        0..60 => return format!("{seconds} s"),
+        60..3600 => ((seconds / 60, "min"), (seconds % 60, "s")),
+        3600..86_400 => ((seconds / 3600, "h"), (seconds / 60 % 60, "min")),
+        _ => ((seconds / 86_400, "d"), (seconds / 3600 % 24, "h")),
+    };
+    match small.0 {
+        0 => format!("{} {}", large.0, large.1),
+        _ => format!("{} {} {} {}", large.0, large.1, small.0, small.1),
     }
 }
 

@@ -81,6 +81,10 @@ fn full() -> Snapshot {
     }
 }
 
+fn faults() -> Vec<FaultLine> {
+    vec![FaultLine { id: FaultId(4), hits: 9, json: EVIL.to_owned() }]
+}
+
 /// What a reader sees: the text between tags, one blank for each tag.
 fn visible(page: &str) -> String {
     let body = page.split_once("<body>").unwrap().1;
@@ -94,9 +98,9 @@ fn visible(page: &str) -> String {
 
 #[test]
 fn everything_is_told() {
-    let page = render(&full(), &greeting(), 2);
+    let page = render(&full(), &faults(), &greeting(), 2);
     let text = visible(&page);
-    assert!(text.contains("orders") && text.contains("keeps events for 7 d 0 h"), "{text}");
+    assert!(text.contains("orders") && text.contains("keeps events for 7 d "), "{text}");
     assert!(text.contains("takes no events"), "{text}");
     assert!(
         text.contains("0 7 11 5 2.5 1 s ago 1"),
@@ -104,8 +108,10 @@ fn everything_is_told() {
     );
     assert!(text.contains("1 &ndash; 6 0 2.5"), "an empty partition has no first: {text}");
     assert!(text.contains("amqps from 127.0.0.1:9 &middot; 1 min 1 s"), "{text}");
-    assert!(text.contains("(1 min 0 s left)"), "{text}");
-    assert!(text.contains("second consumer out"), "{text}");
+    assert!(text.contains("(1 min left)"), "{text}");
+    assert!(text.contains("consumer out &lt;script"), "role and address: {text}");
+    assert!(text.contains(" second 41 "), "name and epoch: {text}");
+    assert!(text.contains("Faults 4, struck 9 times"), "{text}");
     assert!(text.contains("41 298 12 345 77"), "epoch, credit, next, lag, messages: {text}");
     assert!(text.contains("2 s ago, connection 3"), "{text}");
     assert!(!text.contains("Nobody is connected"), "{text}");
@@ -113,25 +119,25 @@ fn everything_is_told() {
 
 #[test]
 fn what_clients_wrote_stays_text() {
-    let page = render(&full(), &greeting(), 2);
+    let page = render(&full(), &faults(), &greeting(), 2);
     let body = page.split_once("</style>").unwrap().1;
     assert!(!body.contains("<script"), "{body}");
     assert!(!body.contains("alert('"), "{body}");
     let shown = "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;";
-    // Group, container, mechanism, user agent, audience, link twice, address twice, error.
-    assert_eq!(body.matches(shown).count(), 10, "{body}");
+    // Group, container, mechanism, user agent, audience, link twice, address twice, fault, error.
+    assert_eq!(body.matches(shown).count(), 11, "{body}");
 }
 
 #[test]
 fn an_empty_emulator_says_how_to_connect() {
-    let page = render(&Snapshot::default(), &greeting(), 2);
+    let page = render(&Snapshot::default(), &[], &greeting(), 2);
     let text = visible(&page);
     assert!(text.contains("Nobody is connected"), "{text}");
     assert!(text.contains("Endpoint=sb://h:1;SharedAccessKey=***"), "{text}");
     assert!(text.contains("Listening: amqp=h:1"), "{text}");
     assert!(text.contains("There is no hub."), "{text}");
     assert!(page.contains("<meta http-equiv=\"refresh\" content=\"2\">"));
-    let still = render(&Snapshot::default(), &greeting(), 0);
+    let still = render(&Snapshot::default(), &[], &greeting(), 0);
     assert!(!still.contains("http-equiv") && still.contains("go on"));
 }
 
@@ -140,7 +146,7 @@ fn the_page_is_bounded_and_says_what_it_leaves_out() {
     let partitions = (0..3000).map(|number| partition(number, 1)).collect();
     let mut snapshot = Snapshot { hubs: vec![hub("a", partitions)], silent: 4, ..full() };
     snapshot.connections = vec![snapshot.connections[0].clone(); 3000];
-    let page = render(&snapshot, &greeting(), 2);
+    let page = render(&snapshot, &[], &greeting(), 2);
     assert!(page.contains("1000 more partitions are not shown."));
     assert!(page.contains("There are more than this page shows."));
     assert!(page.contains("4 more connections did not answer in time."));
