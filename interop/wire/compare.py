@@ -26,7 +26,7 @@ def differences(ours, officials):
         mine = ours[operation]
         every_name = set(mine).union(*performing.values())
         if not performing:
-            rows.append(Row(operation, "(operation)", {"ours": {"performed"}}, ONLY_OURS))
+            rows.append(Row(operation, "(performed)", {"ours": {"yes"}}, ONLY_OURS))
             continue
         for name in sorted(every_name):
             theirs = {who: found.get(name, set()) for who, found in performing.items()}

@@ -22,12 +22,17 @@ NAME_LISTS = {
 }
 
 
+# Stands for the operation itself, so that one without a field is seen too.
+PERFORMED = "(performed)"
+
+
 class Operations(dict):
     """Operation to name to the set of types seen."""
 
     def add(self, operation, name, kind):
         """Adds one sighting."""
-        self.setdefault(operation, {}).setdefault(name, set()).add(kind)
+        names_seen = self.setdefault(operation, {PERFORMED: {"yes"}})
+        names_seen.setdefault(name, set()).add(kind)
 
 
 def kind_and_value(typed):
@@ -107,8 +112,8 @@ class Connection:
         """Takes the next frame."""
         for performative, values in frame.items():
             if performative in PLAIN:
+                self.operations.add(PLAIN[performative], PERFORMED, "yes")
                 fields(self.operations, PLAIN[performative], "", values)
-                self.operations.setdefault(PLAIN[performative], {})
             elif performative in ("attach", "flow", "transfer", "detach", "end", "close"):
                 getattr(self, performative)(frame, values)
 
@@ -139,9 +144,10 @@ class Connection:
     def selector(self, operation, terminus):
         """A selector counts as the property it compares."""
         for _, filtered in value_of(terminus.get("filter")) or ():
-            text = selector_text(filtered)
-            if ">" in text:
-                self.operations.add(operation, f"selector on {text.split('>')[0].strip()}", "text")
+            before, compared, after = selector_text(filtered).partition(">")
+            if compared:
+                operator = ">=" if after.startswith("=") else ">"
+                self.operations.add(operation, f"selector on {before.strip()}", operator)
 
     def flow(self, frame, values):
         """Credit for a link, or the windows of a session alone."""
@@ -156,12 +162,12 @@ class Connection:
 
     def end(self, _frame, values):
         """The end of a session. It has no field but the error."""
-        self.operations.setdefault("end", {})
+        self.operations.add("end", PERFORMED, "yes")
         fields(self.operations, "end", "", values)
 
     def close(self, _frame, values):
         """The end of a connection."""
-        self.operations.setdefault("close", {})
+        self.operations.add("close", PERFORMED, "yes")
         fields(self.operations, "close", "", values)
 
     def transfer(self, frame, values):
@@ -210,8 +216,7 @@ def consumer_kind(values, terminus):
     kinds = {"@latest": "latest", "'-1'": "earliest", "x-opt-offset": "offset"}
     kinds |= {"x-opt-sequence-number": "sequence number", "x-opt-enqueued-time": "enqueued time"}
     found = next((kind for needle, kind in kinds.items() if needle in text), "without a filter")
-    inclusive = found not in ("earliest", "latest") and ">=" in text
-    return f"from {found}{', inclusive' if inclusive else ''}"
+    return f"from {found}"
 
 
 def entry_of_names(typed, prefix):

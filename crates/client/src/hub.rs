@@ -344,7 +344,6 @@ impl Hub {
             identifier: &target.identifier,
             owner_level: options.owner_level,
             track_last_enqueued: options.track_last_enqueued,
-            timeout: target.options.attach_timeout,
         };
         let terms = link::consumer(&entity, &options.start, &terms);
         let receiver = live

@@ -275,7 +275,7 @@ impl Producer {
         let entity = self.entity();
         let live = self.hub.live(Operation::AttachProducer).await?;
         let options = &target.options;
-        let terms = link::producer(&entity, &target.identifier, options.send_timeout);
+        let terms = link::producer(&entity, &target.identifier);
         let sender = live
             .connection
             .sender(SenderOptions {

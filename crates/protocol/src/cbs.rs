@@ -47,7 +47,7 @@ pub fn put_token(
     map.push(names::TYPE, kind.as_str());
     map.push(names::NAME, audience);
     map.push(names::EXPIRATION, Value::Timestamp(expires.as_millis()));
-    rpc::request(id, names::CBS_NODE, reply_to, map, Value::from(token))
+    rpc::request(id, reply_to, map, Value::from(token))
 }
 
 /// Whether the service took the token.

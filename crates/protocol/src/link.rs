@@ -5,7 +5,6 @@ use crate::names;
 use crate::position::StartPosition;
 use crate::types::OwnerLevel;
 use eventhubs_amqp::codec::{Map, Source, Symbol, Target, Value};
-use std::time::Duration;
 
 /// Source, target, properties and capabilities of one end of a link, ready for an attach
 /// (AMQP 1.0, 2.7.3). Name, modes and credit are the client's business.
@@ -24,14 +23,11 @@ pub struct Terms {
 
 /// Terms of a sender to a hub or a partition, see [`address::producer`](crate::address::producer).
 #[must_use]
-pub fn producer(address: &str, identifier: &str, timeout: Duration) -> Terms {
-    let mut properties = Map::with_capacity(2);
-    properties.push(names::TIMEOUT, millis(timeout));
-    properties.push(names::ENTITY_TYPE, names::ENTITY_TYPE_HUB);
+pub fn producer(address: &str, identifier: &str) -> Terms {
     Terms {
         source: Source { address: Some(identifier.to_owned()), ..Source::default() },
         target: Target { address: Some(address.to_owned()), ..Target::default() },
-        properties,
+        properties: Map::new(),
         desired_capabilities: vec![names::GEOREPLICATION],
     }
 }
@@ -45,16 +41,12 @@ pub struct ConsumerTerms<'a> {
     pub owner_level: Option<OwnerLevel>,
     /// Asks for the partition's last position with each event.
     pub track_last_enqueued: bool,
-    /// The service's own time-out for operations on the link.
-    pub timeout: Duration,
 }
 
 /// Terms of a receiver, see [`address::consumer`](crate::address::consumer).
 #[must_use]
 pub fn consumer(address: &str, position: &StartPosition, terms: &ConsumerTerms<'_>) -> Terms {
-    let mut properties = Map::with_capacity(4);
-    properties.push(names::TIMEOUT, millis(terms.timeout));
-    properties.push(names::ENTITY_TYPE, names::ENTITY_TYPE_CONSUMER_GROUP);
+    let mut properties = Map::with_capacity(2);
     properties.push(names::RECEIVER_NAME, terms.identifier);
     if let Some(level) = terms.owner_level {
         properties.push(names::EPOCH, Value::Long(level.as_i64()));
@@ -86,8 +78,4 @@ pub fn request_response(node: &str, reply_to: &str) -> (Terms, Terms) {
         desired_capabilities: vec![names::GEOREPLICATION],
     };
     (terms(reply_to, node), terms(node, reply_to))
-}
-
-fn millis(span: Duration) -> Value {
-    Value::Uint(u32::try_from(span.as_millis()).unwrap_or(u32::MAX))
 }

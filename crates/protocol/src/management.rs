@@ -82,7 +82,7 @@ fn request(
     if let Some(token) = token {
         map.push(names::SECURITY_TOKEN, token);
     }
-    rpc::request(id, names::MANAGEMENT_NODE, reply_to, map, Value::Null)
+    rpc::request(id, reply_to, map, Value::Null)
 }
 
 impl HubProperties {

@@ -76,14 +76,6 @@ pub const OFFSET_LATEST: &str = "@latest";
 pub const EPOCH: Symbol = Symbol::from_static("com.microsoft:epoch");
 /// Link property: name of a receiver, AMQP string; the service quotes it in its error texts.
 pub const RECEIVER_NAME: Symbol = Symbol::from_static("com.microsoft:receiver-name");
-/// Link property: operation time-out in milliseconds, AMQP uint.
-pub const TIMEOUT: Symbol = Symbol::from_static("com.microsoft:timeout");
-/// Link property: kind of entity, AMQP int.
-pub const ENTITY_TYPE: Symbol = Symbol::from_static("com.microsoft:entity-type");
-/// Value of [`ENTITY_TYPE`] on a sender.
-pub const ENTITY_TYPE_HUB: i32 = 7;
-/// Value of [`ENTITY_TYPE`] on a receiver.
-pub const ENTITY_TYPE_CONSUMER_GROUP: i32 = 8;
 /// Link property and message annotation of an idempotent sender: group id, AMQP long.
 pub const PRODUCER_ID: Symbol = Symbol::from_static("com.microsoft:producer-id");
 /// Link property and message annotation of an idempotent sender: owner level, AMQP short.

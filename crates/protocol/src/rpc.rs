@@ -30,10 +30,9 @@ impl RequestId {
 }
 
 /// A request as a message: application properties, a body, and where the answer goes.
-pub(crate) fn request(id: RequestId, node: &str, reply_to: &str, map: Map, body: Value) -> Bytes {
+pub(crate) fn request(id: RequestId, reply_to: &str, map: Map, body: Value) -> Bytes {
     let properties = Properties {
         message_id: Some(MessageId::Ulong(id.0)),
-        to: Some(node.to_owned()),
         reply_to: Some(reply_to.to_owned()),
         ..Properties::default()
     };

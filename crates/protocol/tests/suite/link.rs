@@ -5,9 +5,6 @@ use eventhubs_protocol::link::{self, ConsumerTerms};
 use eventhubs_protocol::{
     ConsumerGroup, HubName, OwnerLevel, StartPosition, address, filter, names,
 };
-use std::time::Duration;
-
-const TIMEOUT: Duration = Duration::from_secs(60);
 
 #[test]
 fn addresses() {
@@ -22,12 +19,10 @@ fn addresses() {
 
 #[test]
 fn a_producer() {
-    let terms = link::producer("hub/Partitions/1", "me", TIMEOUT);
+    let terms = link::producer("hub/Partitions/1", "me");
     assert_eq!(terms.source.address.as_deref(), Some("me"));
     assert_eq!(terms.target.address.as_deref(), Some("hub/Partitions/1"));
-    assert_eq!(terms.properties.get("com.microsoft:timeout"), Some(&Value::Uint(60_000)));
-    assert_eq!(terms.properties.get("com.microsoft:entity-type"), Some(&Value::Int(7)));
-    assert_eq!(terms.properties.len(), 2);
+    assert!(terms.properties.is_empty(), "nothing that no official client sends: {terms:?}");
     assert_eq!(terms.desired_capabilities, ["com.microsoft:georeplication"]);
 }
 
@@ -38,7 +33,6 @@ fn a_consumer_with_everything() {
         identifier: "me",
         owner_level: Some(OwnerLevel::new(7).expect("not negative")),
         track_last_enqueued: true,
-        timeout: Duration::MAX,
     };
     let terms = link::consumer("hub/ConsumerGroups/g/Partitions/0", &position, &terms);
     assert_eq!(terms.source.address.as_deref(), Some("hub/ConsumerGroups/g/Partitions/0"));
@@ -46,8 +40,7 @@ fn a_consumer_with_everything() {
     assert_eq!(terms.target.address.as_deref(), Some("me"));
     assert_eq!(terms.properties.get("com.microsoft:epoch"), Some(&Value::Long(7)));
     assert_eq!(terms.properties.get("com.microsoft:receiver-name"), Some(&Value::from("me")));
-    assert_eq!(terms.properties.get("com.microsoft:entity-type"), Some(&Value::Int(8)));
-    assert_eq!(terms.properties.get("com.microsoft:timeout"), Some(&Value::Uint(u32::MAX)));
+    assert_eq!(terms.properties.len(), 2);
     assert_eq!(
         terms.desired_capabilities,
         ["com.microsoft:georeplication", "com.microsoft:enable-receiver-runtime-metric"]
@@ -56,12 +49,7 @@ fn a_consumer_with_everything() {
 
 #[test]
 fn a_consumer_with_nothing() {
-    let terms = ConsumerTerms {
-        identifier: "me",
-        owner_level: None,
-        track_last_enqueued: false,
-        timeout: TIMEOUT,
-    };
+    let terms = ConsumerTerms { identifier: "me", owner_level: None, track_last_enqueued: false };
     let terms = link::consumer("a", &StartPosition::earliest(), &terms);
     assert!(!terms.properties.contains_key("com.microsoft:epoch"));
     assert_eq!(terms.desired_capabilities, ["com.microsoft:georeplication"]);
