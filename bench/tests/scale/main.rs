@@ -4,9 +4,12 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use eventhubs_amqp::engine::{Options, Sasl};
 use eventhubs_amqp::net::{
     Connection, ConnectionOptions, Endpoint, Receiver, ReceiverOptions, Sender, SenderOptions,
+    TlsOptions,
 };
 use eventhubs_emulator::{Config, DEFAULT_KEY, DEFAULT_KEY_NAME, Emulator};
 use tokio::io::AsyncWriteExt;
@@ -40,6 +43,35 @@ struct Client {
 enum Transport {
     Memory,
     Tcp,
+    Tls,
+}
+
+impl Transport {
+    fn config(self) -> Config {
+        let config = Config::default().with_hub("hub", 1_000);
+        let loopback = (std::net::Ipv4Addr::LOCALHOST, 0).into();
+        match self {
+            Self::Memory => config.in_memory(),
+            Self::Tcp => config,
+            Self::Tls => config.in_memory().with_tls(loopback),
+        }
+    }
+
+    /// Where clients dial; nowhere when they come in memory.
+    fn endpoint(self, emulator: &Emulator) -> Option<Endpoint> {
+        let address = emulator.listeners().first()?.address;
+        let (host, port) = (address.ip().to_string(), address.port());
+        match self {
+            Self::Memory => None,
+            Self::Tcp => Some(Endpoint::plain(host, port)),
+            Self::Tls => {
+                let pem = emulator.ca_pem().expect("it was made at start");
+                let text: String = pem.lines().filter(|line| !line.starts_with("--")).collect();
+                let roots_der = vec![STANDARD.decode(text).expect("base64")];
+                Some(Endpoint::tls(host, port, TlsOptions { roots_der, ..TlsOptions::default() }))
+            }
+        }
+    }
 }
 
 fn options() -> ConnectionOptions {
@@ -47,10 +79,9 @@ fn options() -> ConnectionOptions {
     ConnectionOptions::with_engine(Options { sasl, ..Options::dialler("scale") })
 }
 
-/// Opens one connection with ten links, on a partition of its own: no more than five receivers
+/// Attaches ten links to a connection, on a partition of its own: no more than five receivers
 /// may share one.
-async fn open(connecting: impl Future<Output = Connection>, partition: usize) -> Client {
-    let connection = connecting.await;
+async fn open(connection: Connection, partition: usize) -> Client {
     let mut links = (Vec::new(), Vec::new());
     for _ in 0..LINKS {
         let target = format!("hub/Partitions/{partition}");
@@ -69,21 +100,17 @@ const VANISHING: usize = 50;
 async fn round(emulator: &Emulator, transport: Transport, connections: usize) {
     let before = Handle::current().metrics().num_alive_tasks();
     let mut opening = JoinSet::new();
+    let endpoint = transport.endpoint(emulator);
     for partition in 0..connections {
-        match transport {
-            Transport::Memory => {
-                let stream = emulator.connect_memory();
-                let dial = Connection::dial_over(stream, options());
-                opening.spawn(open(async { dial.await.expect("room") }, partition));
+        let endpoint = endpoint.clone();
+        let memory = endpoint.is_none().then(|| emulator.connect_memory());
+        let dial = async move {
+            match endpoint {
+                Some(endpoint) => Connection::dial(&endpoint, options()).await,
+                None => Connection::dial_over(memory.expect("a stream"), options()).await,
             }
-            Transport::Tcp => {
-                let address = emulator.addresses()[0];
-                let endpoint = Endpoint::plain(address.ip().to_string(), address.port());
-                let dial =
-                    async move { Connection::dial(&endpoint, options()).await.expect("room") };
-                opening.spawn(open(dial, partition));
-            }
-        }
+        };
+        opening.spawn(async move { open(dial.await.expect("room"), partition).await });
     }
     let clients = opening.join_all().await;
     assert_eq!(clients.len(), connections);
@@ -116,9 +143,7 @@ async fn round(emulator: &Emulator, transport: Transport, connections: usize) {
 
 /// The highest number of bytes in use in each round, and those in use after it.
 async fn rounds(transport: Transport, connections: usize) -> Vec<(usize, usize)> {
-    let config = Config::default().with_hub("hub", 1_000);
-    let config = if transport == Transport::Memory { config.in_memory() } else { config };
-    let emulator = Emulator::start(config).await.expect("it starts");
+    let emulator = Emulator::start(transport.config()).await.expect("it starts");
     let tasks = Handle::current().metrics().num_alive_tasks();
     let mut figures = Vec::with_capacity(ROUNDS);
     let mut files = None;
@@ -162,4 +187,9 @@ fn a_thousand_connections_in_memory_leave_nothing() {
 #[test]
 fn five_hundred_connections_over_tcp_leave_nothing() {
     assert_flat(Transport::Tcp, 500);
+}
+
+#[test]
+fn a_hundred_connections_inside_tls_leave_nothing() {
+    assert_flat(Transport::Tls, 100);
 }
