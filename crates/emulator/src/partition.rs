@@ -215,6 +215,12 @@ impl Partition {
         file.map_or(Ok(()), |file| file.sync_data())
     }
 
+    /// Whether there is something to wait for in [`sync`](Self::sync).
+    #[cfg(test)]
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.lock().journal.as_ref().is_some_and(PartitionJournal::is_dirty)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

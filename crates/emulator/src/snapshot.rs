@@ -7,6 +7,15 @@ use crate::hub_config::HubStatus;
 use crate::partition::Partition;
 
 /// One hub at one moment, see [`Emulator::hubs`](crate::Emulator::hubs).
+///
+/// ```
+/// use eventhubs_emulator::HubSnapshot;
+///
+/// fn stored(hub: &HubSnapshot) -> i64 {
+///     hub.partitions.iter().map(|partition| partition.last_sequence + 1).sum()
+/// }
+/// # let _ = stored;
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct HubSnapshot {
     /// Name as it was created.
@@ -26,6 +35,15 @@ pub struct HubSnapshot {
 }
 
 /// One consumer group at one moment.
+///
+/// ```
+/// use eventhubs_emulator::{GroupSnapshot, HubSnapshot};
+///
+/// fn newest(hub: &HubSnapshot) -> Option<&GroupSnapshot> {
+///     hub.groups.iter().max_by_key(|group| group.created)
+/// }
+/// # let _ = newest;
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupSnapshot {
     /// Name as it was created.
@@ -35,6 +53,15 @@ pub struct GroupSnapshot {
 }
 
 /// One partition at one moment.
+///
+/// ```
+/// use eventhubs_emulator::PartitionSnapshot;
+///
+/// fn was_trimmed(partition: &PartitionSnapshot) -> bool {
+///     partition.begin_sequence > 0
+/// }
+/// # let _ = was_trimmed;
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct PartitionSnapshot {
     /// Its number; the decimal form is its id.
@@ -58,6 +85,16 @@ pub struct PartitionSnapshot {
 }
 
 /// One receiver at one moment.
+///
+/// ```
+/// use eventhubs_emulator::{PartitionSnapshot, ReceiverSnapshot};
+///
+/// fn owner<'a>(partition: &'a PartitionSnapshot, group: &str) -> Option<&'a ReceiverSnapshot> {
+///     let mut receivers = partition.receivers.iter();
+///     receivers.find(|receiver| receiver.group == group && receiver.epoch.is_some())
+/// }
+/// # let _ = owner;
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiverSnapshot {
     /// Its consumer group.

@@ -186,3 +186,51 @@ impl Namespace {
         hub.partition(number).ok_or_else(missing)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::journal::Durability;
+
+    async fn start(folder: &tempfile::TempDir, durability: Durability) -> Emulator {
+        let config =
+            Config::default().in_memory().with_data(folder.path()).with_durability(durability);
+        Emulator::start(config).await.unwrap()
+    }
+
+    fn is_dirty(emulator: &Emulator) -> bool {
+        emulator.shared.namespace.partition("hub", 0).unwrap().is_dirty()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn files_are_synchronised_as_often_as_was_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let emulator = start(&folder, Durability::Interval(Duration::from_secs(60))).await;
+        for _ in 0..2 {
+            emulator.append("hub", 0, Bytes::from_static(b"\x00\x53\x77\x40")).unwrap();
+            assert!(is_dirty(&emulator));
+            let mut seconds = 0;
+            let mut clock = tokio::time::interval(Duration::from_secs(1));
+            while is_dirty(&emulator) {
+                assert!(seconds <= 61, "nobody synchronises");
+                clock.tick().await;
+                seconds += 1;
+            }
+        }
+        emulator.append("hub", 0, Bytes::new()).unwrap();
+        emulator.shutdown().await;
+        assert!(!is_dirty(&emulator), "nor is anything left behind in the end");
+    }
+
+    #[tokio::test]
+    async fn without_a_wish_nobody_waits_for_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let emulator = start(&folder, Durability::None).await;
+        emulator.append("hub", 0, Bytes::new()).unwrap();
+        emulator.shutdown().await;
+        assert!(is_dirty(&emulator));
+    }
+}

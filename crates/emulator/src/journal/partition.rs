@@ -76,6 +76,11 @@ impl PartitionJournal {
         std::mem::take(&mut self.dirty).then(|| Arc::clone(&active.file))
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
     fn write(&mut self, head: Head, entry: &Entry) -> io::Result<()> {
         let durability = self.durability;
         let active = self.active(head)?;

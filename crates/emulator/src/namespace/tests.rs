@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use eventhubs_amqp::codec::{AmqpError, DeliveryState, condition};
+use eventhubs_amqp::codec::message::Message;
+use eventhubs_amqp::codec::{AmqpError, DeliveryState, Value, condition};
+use eventhubs_amqp::engine::LinkId;
 
 use super::*;
 use crate::config::ConfigError;
@@ -229,4 +231,71 @@ fn a_snapshot_shows_hubs_partitions_and_receivers() {
     assert_eq!(receivers, [("$Default", "plain", None), ("g1", "reader", Some(7))]);
     assert_eq!((second.last_sequence, second.events, second.bytes), (-1, 0, 0));
     assert_eq!(second.last_offset, "-1");
+}
+
+/// Sequence numbers of what has arrived on a link.
+fn sequences(wire: &mut Wire, link: LinkId) -> Vec<i64> {
+    let sequence = |message: &Message| {
+        let annotations = &message.message_annotations;
+        annotations.get("x-opt-sequence-number").and_then(Value::as_i64).unwrap()
+    };
+    wire.received(link).iter().map(sequence).collect()
+}
+
+#[test]
+fn receivers_go_on_at_the_first_event_that_is_left() {
+    let namespace = namespace();
+    let mut wire = Wire::trusted(&namespace);
+    let sender = wire.sender("hub/Partitions/0").unwrap();
+    for body in ["0", "1", "2", "3", "4", "5"] {
+        wire.send(sender, event(body, None), 0);
+    }
+    let middle = wire.receiver(FIRST, EARLIEST, |_| {}).unwrap();
+    wire.client.set_credit(middle, 2);
+    wire.exchange();
+    assert_eq!(sequences(&mut wire, middle), [0, 1]);
+    let partition = namespace.partition("hub", 0).unwrap();
+    partition.trim(4).unwrap();
+    wire.client.set_credit(middle, 1);
+    wire.exchange();
+    assert_eq!(sequences(&mut wire, middle), [4], "without a word, as in the service");
+    let before = wire.receiver(FIRST, "amqp.annotation.x-opt-sequence-number > '0'", |_| {});
+    let before = before.unwrap();
+    wire.client.set_credit(before, 10);
+    wire.exchange();
+    assert_eq!(sequences(&mut wire, before), [4, 5], "a position that was trimmed is no error");
+    partition.trim(i64::MAX).unwrap();
+    wire.client.set_credit(middle, 10);
+    wire.exchange();
+    assert!(sequences(&mut wire, middle).is_empty());
+    let info = partition.info(namespace.clock.now());
+    assert_eq!((info.begin_sequence, info.last_sequence, info.is_empty), (6, 5, true));
+    wire.send(sender, event("6", None), 0);
+    assert_eq!(sequences(&mut wire, middle), [6]);
+    assert_eq!(sequences(&mut wire, before), [6], "those who waited at the end too");
+    let beyond = wire.receiver(FIRST, "amqp.annotation.x-opt-sequence-number > '7'", |_| {});
+    assert_eq!(beyond.unwrap_err().condition.as_str(), "com.microsoft:argument-error");
+}
+
+#[test]
+fn retention_goes_by_the_services_clock() {
+    let hub = HubConfig::new("hub", 1).with_retention(Duration::from_secs(3600));
+    let namespace = Arc::new(Namespace::new(&Config::default().with_hub_config(hub)));
+    let mut wire = Wire::trusted(&namespace);
+    let sender = wire.sender("hub").unwrap();
+    wire.send(sender, event("old", None), 0);
+    namespace.clock.advance(Duration::from_secs(3500));
+    wire.send(sender, event("new", None), 0);
+    namespace.clock.advance(Duration::from_secs(200));
+    let receiver = wire.receiver(FIRST, EARLIEST, |_| {}).unwrap();
+    wire.client.set_credit(receiver, 10);
+    wire.exchange();
+    assert_eq!(wire.bodies(receiver), ["new"]);
+    let shorter = HubUpdate { retention: Some(Duration::from_millis(1)), ..HubUpdate::default() };
+    namespace.update_hub("hub", shorter).unwrap();
+    namespace.clock.advance(Duration::from_millis(2));
+    namespace.expire();
+    let hubs = namespace.snapshot(0);
+    let partition = &hubs[0].partitions[0];
+    assert_eq!((partition.events, partition.last_sequence), (0, 1), "nobody had to ask");
 }

@@ -338,3 +338,20 @@ fn without_events_there_is_no_file() {
     used.journal.trim(used.log.head(), 5).unwrap();
     assert!(!place.path.exists());
 }
+
+#[test]
+fn what_was_written_is_synchronised_once() {
+    let place = place();
+    let mut used = place.sound();
+    assert!(used.journal.take_dirty().is_none());
+    used.publish(&["a"]);
+    assert!(used.journal.take_dirty().is_some());
+    assert!(used.journal.take_dirty().is_none());
+    used.publish(&["b"]);
+    used.fill();
+    used.publish(&["c"]);
+    assert!(used.journal.take_dirty().is_some());
+    used.journal.durability = Durability::Each;
+    used.publish(&["d"]);
+    assert!(used.journal.take_dirty().is_none(), "it is there already");
+}
