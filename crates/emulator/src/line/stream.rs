@@ -144,8 +144,14 @@ impl<S: Stream> AsyncWrite for Line<S> {
         }
         // What is on its way counts as flushed, as it would in a network.
         core.pump(cx, false)?;
+        // The driver has acted on everything by now, and one whose engine is done never reads
+        // again: this is the last moment to ring.
+        let rung = core.stands_still(cx, true) && core.hold.as_ref().is_some_and(|hold| hold.rung);
         core.arm(cx, None);
-        Poll::Ready(Ok(()))
+        match rung {
+            true => Poll::Pending,
+            false => Poll::Ready(Ok(())),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

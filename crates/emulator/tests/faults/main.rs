@@ -5,6 +5,8 @@
 
 mod client;
 mod deliveries;
+mod endings;
+mod frames;
 mod links;
 mod network;
 mod nodes;

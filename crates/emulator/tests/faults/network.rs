@@ -104,6 +104,49 @@ async fn n03_a_connection_is_accepted_and_nothing_is_said() {
     assert!(start.elapsed() < SECOND, "a connection that is held ends with the emulator");
 }
 
+#[cfg(feature = "tls")]
+#[tokio::test(start_paused = true)]
+async fn n04_tls_stalls_or_its_certificate_is_bad() {
+    use base64::Engine as _;
+    use eventhubs_amqp::net::TlsOptions;
+    use eventhubs_emulator::{Listener, ListenerKind, TlsConfig, TlsFault};
+
+    let kind = ListenerKind::Tls;
+    let names = vec!["one.example".to_owned()];
+    let config = Config::default()
+        .in_memory()
+        .with_listener(Listener::new(kind, "127.0.0.1:0".parse().unwrap()))
+        .with_tls_config(TlsConfig { names, ..TlsConfig::default() });
+    let emulator = Emulator::start(config).await.unwrap();
+    let network = Network::new();
+    network.point_through("one.example", &emulator, kind);
+    let pem = emulator.ca_pem().unwrap();
+    let base64: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let root = base64::engine::general_purpose::STANDARD.decode(base64).unwrap();
+    let tls = TlsOptions { roots_der: vec![root], ..TlsOptions::default() };
+    let endpoint = Endpoint::tls("one.example", 5671, tls).with_connector(network.connector());
+    let dial = || async {
+        let dialled = Connection::dial(&endpoint, ConnectionOptions::new("client")).await;
+        dialled.map(drop).map_err(|error| error.to_string())
+    };
+    dial().await.unwrap();
+    for (fault, expected) in [
+        (TlsFault::Expired, "xpired"),
+        (TlsFault::OtherName, "not valid for name"),
+        (TlsFault::UnknownAuthority, "UnknownIssuer"),
+    ] {
+        emulator.set_tls_fault(Some(fault)).unwrap();
+        let error = dial().await.unwrap_err();
+        assert!(error.contains(expected), "{fault:?}: {error}");
+    }
+    emulator.set_tls_fault(None).unwrap();
+    emulator.inject(Fault::at(Point::Accept, Effect::Ignore)).unwrap();
+    let start = Instant::now();
+    let error = dial().await.unwrap_err();
+    assert!(error.contains("no answer within") && start.elapsed() >= 10 * SECOND, "{error}");
+    dial().await.unwrap();
+}
+
 /// Sends two messages, the second of which is struck; how the stream ends.
 async fn struck(emulator: &Emulator, fault: Fault) -> (Client, FaultId) {
     let fault = emulator.inject(fault).unwrap();

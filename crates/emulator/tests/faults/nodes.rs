@@ -1,11 +1,9 @@
 //! Tokens and management (S13, S36 to S38), and what the service does with time (S42 to S45).
 
-use std::time::Duration;
-
 use eventhubs_amqp::codec::condition;
 use eventhubs_emulator::{Effect, Emulator, Fault, HubConfig, Point, Role, Scope};
 
-use crate::client::{Client, FIRST, Node, SECOND, What, emulator, event, from, status, to};
+use crate::client::{Client, FIRST, Node, SECOND, emulator, event, from, status, to};
 
 const BUSY: &str = "com.microsoft:server-busy";
 
@@ -187,14 +185,4 @@ async fn s45_partitions_are_added_while_a_client_is_there() {
     assert_eq!(map.get("partition_count").and_then(|count| count.as_i64()), Some(6));
     let sender = client.sender("hub/Partitions/5").await;
     client.publish(sender, "x").await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn s36_tokens_lapse_when_the_clock_is_moved() {
-    let emulator = emulator().await;
-    let mut client = Client::open(&emulator).await;
-    emulator.advance_clock(Duration::from_secs(3600));
-    let sender = client.sender("hub/Partitions/0").await;
-    client.publish(sender, "x").await;
-    let enqueued = emulator.events("hub", 0).unwrap()[0].enqueued;
 }
