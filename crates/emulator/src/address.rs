@@ -19,6 +19,8 @@ pub(crate) enum Address {
     Hub { hub: String },
     /// `{hub}/Partitions/{partition}`.
     Partition { hub: String, partition: String },
+    /// `{hub}/Publishers/{publisher}`.
+    Publisher { hub: String, publisher: String },
     /// `{hub}/ConsumerGroups/{group}/Partitions/{partition}`.
     Consumer { hub: String, group: String, partition: String },
     /// Anything else.
@@ -36,6 +38,9 @@ impl Address {
             [hub] => Self::Hub { hub: (*hub).to_owned() },
             [hub, keyword, partition] if is(keyword, names::PARTITIONS_SEGMENT) => {
                 Self::Partition { hub: (*hub).to_owned(), partition: (*partition).to_owned() }
+            }
+            [hub, keyword, publisher] if is(keyword, names::PUBLISHERS_SEGMENT) => {
+                Self::Publisher { hub: (*hub).to_owned(), publisher: (*publisher).to_owned() }
             }
             [hub, groups, group, keyword, partition]
                 if is(groups, names::GROUPS_SEGMENT) && is(keyword, names::PARTITIONS_SEGMENT) =>
@@ -156,6 +161,8 @@ mod tests {
                 Address::Consumer { hub: hub(), group: "$Default".into(), partition: "3".into() },
             ),
             ("/hub/", Address::Hub { hub: hub() }),
+            ("hub/publishers/P-1", Address::Publisher { hub: hub(), publisher: "P-1".into() }),
+            ("hub/Publishers", Address::Unknown),
             ("", Address::Unknown),
             ("amqps://host", Address::Unknown),
             ("hub/Partitions", Address::Unknown),

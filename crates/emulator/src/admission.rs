@@ -11,11 +11,12 @@ use crate::bell::Seat;
 use crate::broker::{Broker, Link, Node};
 use crate::cbs::{Grants, Need};
 use crate::consumer::{Consumer, Place, Wishes};
-use crate::hub::{Hub, Usage, not_found};
+use crate::hub::{Hub, Namespace, Usage, not_found};
 use crate::management;
 use crate::names::{self, link};
+use crate::numbering;
 use crate::partition::Partition;
-use crate::producer::Producer;
+use crate::producer::{Producer, Terms, Way};
 use crate::requests::Answers;
 use crate::standing::Standing;
 
@@ -35,12 +36,23 @@ impl Broker {
 
     /// The answer to an attach that is accepted.
     pub(crate) fn answer(&self, link: &Link, attach: Attach) -> Attach {
+        let producer = match link {
+            Link::Producer(producer) => Some(producer),
+            Link::Consumer(_) | Link::Requests { .. } | Link::Answers(_) => None,
+        };
         let ours = self.namespace.max_publication;
         let theirs = attach.max_message_size.filter(|size| *size > 0);
         let max_message_size = theirs.map_or(ours, |theirs| theirs.min(ours));
-        let offered = |capability: &Symbol| {
-            matches!(link, Link::Consumer(_)) && **capability == *link::RUNTIME_METRIC
+        let offered = |capability: &Symbol| match &**capability {
+            link::RUNTIME_METRIC => matches!(link, Link::Consumer(_)),
+            link::GEO_REPLICATION => self.namespace.geo && link.node() != Some(Node::Cbs),
+            link::IDEMPOTENT_PRODUCER => producer.is_some_and(|p| p.identity().is_some()),
+            _ => false,
         };
+        let mut properties = attach.properties;
+        if let Some(identity) = producer.and_then(Producer::identity) {
+            numbering::tell(identity, &mut properties);
+        }
         Attach {
             snd_settle_mode: match attach.role {
                 // The service sends settled whatever the receiver asks for.
@@ -53,7 +65,7 @@ impl Broker {
             target: Some(attach.target.unwrap_or_default()),
             max_message_size: Some(max_message_size),
             offered_capabilities: attach.desired_capabilities.into_iter().filter(offered).collect(),
-            properties: attach.properties,
+            properties,
             ..Attach::default()
         }
     }
@@ -76,15 +88,26 @@ impl Broker {
                 Ok(Link::Requests { node: Node::Management, session })
             }
             Address::Hub { hub } => {
-                self.authorize(text, Need::Send)?;
-                let hub = self.hub(&hub, text, Usage::Send)?;
-                Ok(Link::Producer(Producer::new(hub, None, self.standing(text, attach))))
+                let hub = self.hub_to_send(&hub, text)?;
+                refuse_numbers(attach)?;
+                Ok(self.producer(hub, Way::Hub, text, attach))
             }
             Address::Partition { hub, partition } => {
-                self.authorize(text, Need::Send)?;
-                let hub = self.hub(&hub, text, Usage::Send)?;
-                let (number, _) = partition_of(&hub, &partition)?;
-                Ok(Link::Producer(Producer::new(hub, Some(number), self.standing(text, attach))))
+                let hub = self.hub_to_send(&hub, text)?;
+                let (number, partition) = partition_of(&hub, &partition)?;
+                let way = match numbering::claim(attach)? {
+                    Some(claim) => {
+                        let identity = partition.attach_producer(claim);
+                        Way::Numbered(number, identity.map_err(numbering::refusal)?)
+                    }
+                    None => Way::Partition(number),
+                };
+                Ok(self.producer(hub, way, text, attach))
+            }
+            Address::Publisher { hub, publisher } => {
+                let hub = self.hub_to_send(&hub, text)?;
+                refuse_numbers(attach)?;
+                Ok(self.producer(hub, Way::Publisher(publisher.into()), text, attach))
             }
             Address::Consumer { .. } => {
                 let text = format!("The entity '{text}' takes no messages: send to the hub.");
@@ -125,11 +148,11 @@ impl Broker {
                 let place = Place { hub, group, partition, standing };
                 let seat = Seat { bell: Arc::clone(&self.bell), link: id };
                 let limit = self.namespace.limits.receivers_per_partition;
-                let wishes = Wishes::read(attach)?;
+                let wishes = Wishes::read(attach, self.namespace.geo)?;
                 let now = self.namespace.clock.now();
                 Consumer::admit(place, seat, wishes, limit, now).map(Link::Consumer)
             }
-            Address::Hub { .. } | Address::Partition { .. } => {
+            Address::Hub { .. } | Address::Partition { .. } | Address::Publisher { .. } => {
                 let text = format!(
                     "The entity '{text}' cannot be received from: use \
                      '{{hub}}/ConsumerGroups/{{group}}/Partitions/{{partition}}'."
@@ -155,6 +178,18 @@ impl Broker {
         Err(AmqpError::new(condition::NOT_ALLOWED, text))
     }
 
+    fn producer(&self, hub: Arc<Hub>, way: Way, address: &str, attach: &Attach) -> Link {
+        let Namespace { throttle, lenient, .. } = &*self.namespace;
+        let terms = Terms { throttle: Arc::clone(throttle), lenient: *lenient };
+        Link::Producer(Producer::new(hub, way, self.standing(address, attach), terms))
+    }
+
+    /// The hub at `address`, if the client may send to it.
+    fn hub_to_send(&self, name: &str, address: &str) -> Result<Arc<Hub>, AmqpError> {
+        self.authorize(address, Need::Send)?;
+        self.hub(name, address, Usage::Send)
+    }
+
     fn standing(&self, address: &str, attach: &Attach) -> Standing {
         Standing::new(address, &attach.name, self.namespace.clock.now())
     }
@@ -178,6 +213,17 @@ impl Broker {
         match self.grants.any(self.namespace.clock.now()) {
             true => Ok(()),
             false => Err(Grants::refusal(address::path(address), Need::Read)),
+        }
+    }
+}
+
+/// Numbers of events are those of one partition.
+fn refuse_numbers(attach: &Attach) -> Result<(), AmqpError> {
+    match numbering::claim(attach)? {
+        None => Ok(()),
+        Some(_) => {
+            let text = "An idempotent producer has to be attached to a partition.";
+            Err(AmqpError::new(condition::NOT_ALLOWED, text))
         }
     }
 }

@@ -92,7 +92,7 @@ pub(crate) enum Link {
 
 impl Link {
     /// The node that the link is on, if it is no link of a hub.
-    fn node(&self) -> Option<Node> {
+    pub(crate) fn node(&self) -> Option<Node> {
         match self {
             Self::Requests { node, .. } => Some(*node),
             Self::Answers(answers) => Some(answers.node()),
@@ -125,6 +125,8 @@ pub(crate) struct Broker {
     pub(crate) disorder: Disorder,
     /// The links on `$cbs`, the one that brings requests first; of each kind there may be one.
     pub(crate) cbs: [Option<LinkId>; 2],
+    /// Whether answers about partitions may have offsets that are no numbers.
+    pub(crate) geo: bool,
     pub(crate) watch: Watch,
     /// When to look for links that nobody uses.
     pub(crate) idle_due: Option<i64>,
@@ -157,6 +159,7 @@ impl Broker {
             links: HashMap::new(),
             grants: Grants::default(),
             cbs: [None; 2],
+            geo: false,
             idle_due: None,
             due: None,
             ready: Vec::new(),
@@ -328,6 +331,7 @@ impl Broker {
         };
         let mut answer = self.answer(&link, attach);
         disorder::alter(effect, &mut link, &mut answer);
+        let geo = answer.offered_capabilities.iter().any(|c| **c == *names::link::GEO_REPLICATION);
         let credit = match &link {
             Link::Producer(producer) => producer.granting.first(),
             Link::Requests { .. } => requests::CREDIT,
@@ -343,7 +347,7 @@ impl Broker {
         }
         match link.node() {
             Some(Node::Cbs) => self.cbs[usize::from(matches!(link, Link::Answers(_)))] = Some(id),
-            Some(Node::Management) => {}
+            Some(Node::Management) => self.geo |= geo,
             None => self.expect_idle(self.namespace.clock.now()),
         }
         self.links.insert(id, link);
@@ -415,5 +419,7 @@ impl Drop for Broker {
 
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod publishing;
 #[cfg(test)]
 mod tests;

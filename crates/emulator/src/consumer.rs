@@ -8,8 +8,9 @@ use eventhubs_amqp::engine::{Connection, LinkId, Outgoing};
 
 use crate::bell::Seat;
 use crate::disorder::{Delivering, Disturbance};
-use crate::event;
+use crate::event::{self, Tail};
 use crate::fault::Struck;
+use crate::geo;
 use crate::hub::{Group, Hub, Usage, not_found};
 use crate::log::Stored;
 use crate::names::{self, filter, link};
@@ -32,24 +33,39 @@ pub(crate) struct Wishes {
     pub(crate) name: String,
     /// Whether deliveries tell the end of the partition.
     pub(crate) runtime_metric: bool,
+    /// Whether offsets are text that is no number.
+    pub(crate) geo: bool,
 }
 
 impl Wishes {
-    /// Reads an attach.
-    pub(crate) fn read(attach: &Attach) -> Result<Self, AmqpError> {
+    /// Reads an attach; on a `replicated` namespace the client may want offsets of another form.
+    pub(crate) fn read(attach: &Attach, replicated: bool) -> Result<Self, AmqpError> {
+        let desires = |name: &str| attach.desired_capabilities.iter().any(|c| **c == *name);
+        let geo = replicated && desires(link::GEO_REPLICATION);
         let named = [link::RECEIVER_NAME, link::RECEIVER_NAME_RUST]
             .into_iter()
             .find_map(|key| attach.properties.get(key).and_then(Value::as_str));
+        let start = attach.source.as_ref().map_or(Ok(Start::Earliest), |s| start(&s.filter))?;
         Ok(Self {
-            start: attach.source.as_ref().map_or(Ok(Start::Earliest), |s| start(&s.filter))?,
+            start: if geo { replicated_start(start)? } else { start },
             epoch: epoch(&attach.properties)?,
             name: named.unwrap_or(&attach.name).to_owned(),
-            runtime_metric: attach
-                .desired_capabilities
-                .iter()
-                .any(|c| **c == *link::RUNTIME_METRIC),
+            runtime_metric: desires(link::RUNTIME_METRIC),
+            geo,
         })
     }
+}
+
+/// A start position whose offset has the form of a replicated namespace.
+fn replicated_start(start: Start) -> Result<Start, AmqpError> {
+    let Start::Offset { text, inclusive } = start else {
+        return Ok(start);
+    };
+    let offset = geo::parse(&text).ok_or_else(|| {
+        let condition = Symbol::from_static(names::condition::INVALID_OFFSET);
+        AmqpError::new(condition, format!("The supplied offset '{text}' is invalid."))
+    })?;
+    Ok(Start::Offset { text: offset.to_string(), inclusive })
 }
 
 /// The start position in a filter set; without one, the beginning.
@@ -121,6 +137,7 @@ pub(crate) struct Consumer {
     /// Sequence number of the next event to send.
     next: i64,
     runtime_metric: bool,
+    geo: bool,
     /// At the end of the partition; its bell rings when there is more.
     waiting: bool,
     /// A drain is to be answered at the end of the partition.
@@ -168,7 +185,7 @@ impl Consumer {
             AdmissionError::Position(error) => argument_error(&error.to_string()),
             AdmissionError::Receivers(error) => error,
         })?;
-        let runtime_metric = wishes.runtime_metric;
+        let Wishes { runtime_metric, geo, .. } = wishes;
         Ok(Self {
             hub,
             group,
@@ -179,6 +196,7 @@ impl Consumer {
             messages: 0,
             next,
             runtime_metric,
+            geo,
             waiting: false,
             draining: false,
             disturbance: Disturbance::default(),
@@ -227,7 +245,10 @@ impl Consumer {
         chunk.clear();
         let bounds = (credit.min(CHUNK_EVENTS), CHUNK_BYTES);
         let (partition, metric) = (&self.partition, self.runtime_metric);
-        let progress = partition.read(self.next, bounds, &self.seat, now, metric, chunk);
+        let mut progress = partition.read(self.next, bounds, &self.seat, now, metric, chunk);
+        if self.geo {
+            replicate(chunk, &mut progress.tail);
+        }
         self.waiting = progress.waiting;
         for event in chunk.drain(..) {
             let sequence = event.sequence;
@@ -293,6 +314,17 @@ impl Consumer {
     }
 }
 
+/// Gives events and the end of the partition the offsets of a replicated namespace.
+fn replicate(chunk: &mut [Stored], tail: &mut Option<Tail>) {
+    for event in chunk {
+        let offset = geo::text(event.offset);
+        event.message = event::with_offset(&event.message, event.header_len, geo::EPOCH, &offset);
+    }
+    if let Some(tail) = tail {
+        tail.offset = geo::rewrite(std::mem::take(&mut tail.offset));
+    }
+}
+
 impl Drop for Consumer {
     fn drop(&mut self) {
         self.partition.leave(&self.group.name, &self.seat);
@@ -332,15 +364,15 @@ mod tests {
             described(Value::Ulong(0x0000_0013_7000_000A)),
             Value::from(SELECTOR.to_owned()),
         ] {
-            let wishes = Wishes::read(&attach(&[(filter::SELECTOR, value)])).unwrap();
+            let wishes = Wishes::read(&attach(&[(filter::SELECTOR, value)]), false).unwrap();
             assert_eq!(wishes.start, expected);
         }
-        assert_eq!(Wishes::read(&attach(&[])).unwrap().start, Start::Earliest);
+        assert_eq!(Wishes::read(&attach(&[]), false).unwrap().start, Start::Earliest);
     }
 
     #[test]
     fn other_filters_are_refused() {
-        let refused = |name, value| Wishes::read(&attach(&[(name, value)])).unwrap_err();
+        let refused = |name, value| Wishes::read(&attach(&[(name, value)]), false).unwrap_err();
         let error = refused("apache.org:other", described(Value::Ulong(1)));
         assert_eq!(error.condition, condition::NOT_ALLOWED);
         assert!(error.description.unwrap_or_default().contains("is not a valid amqp filter"));
@@ -354,22 +386,22 @@ mod tests {
         for value in [Value::Long(5), Value::Int(5), Value::Ulong(5), Value::Uint(5)] {
             let mut attach = attach(&[]);
             attach.properties.insert(link::EPOCH, value);
-            assert_eq!(Wishes::read(&attach).unwrap().epoch, Some(5));
+            assert_eq!(Wishes::read(&attach, false).unwrap().epoch, Some(5));
         }
         for value in [Value::Long(-1), Value::from("5".to_owned())] {
             let mut attach = attach(&[]);
             attach.properties.insert(link::EPOCH, value);
-            assert!(Wishes::read(&attach).is_err());
+            assert!(Wishes::read(&attach, false).is_err());
         }
     }
 
     #[test]
     fn a_receiver_is_named_by_its_property_or_its_link() {
         let mut attach = attach(&[]);
-        assert_eq!(Wishes::read(&attach).unwrap().name, "link");
+        assert_eq!(Wishes::read(&attach, false).unwrap().name, "link");
         attach.properties.insert(link::RECEIVER_NAME_RUST, Value::from("r".to_owned()));
-        assert_eq!(Wishes::read(&attach).unwrap().name, "r");
+        assert_eq!(Wishes::read(&attach, false).unwrap().name, "r");
         attach.desired_capabilities.push(Symbol::from_static(link::RUNTIME_METRIC));
-        assert!(Wishes::read(&attach).unwrap().runtime_metric);
+        assert!(Wishes::read(&attach, false).unwrap().runtime_metric);
     }
 }

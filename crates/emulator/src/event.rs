@@ -4,15 +4,24 @@
 //! place and writes it once, in the form in which it goes out to every consumer.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
-use crate::names::{BATCH_FORMAT, annotation, info};
+use crate::names::{BATCH_FORMAT, annotation, info, link};
 use crate::section::{self, Kind, Malformed, Pairs};
 
 /// Most events in one batch envelope. One megabyte holds fewer than this even when they are empty.
 pub(crate) const MAX_BATCH_EVENTS: usize = 1 << 18;
+
+/// Longest partition key, in characters.
+pub(crate) const MAX_KEY: usize = 128;
+/// Largest value of one application property, in bytes.
+pub(crate) const MAX_PROPERTY: usize = 32 * 1024;
+
+/// Epoch of replication of a namespace that is not replicated, or that a client takes for one.
+const NO_EPOCH: i8 = -1;
 
 /// Why a publication is not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -25,6 +34,12 @@ pub(crate) enum PublicationError {
     Empty,
     #[error("the batch holds more than {MAX_BATCH_EVENTS} events")]
     TooMany,
+    #[error("the partition key is longer than {MAX_KEY} characters")]
+    Key,
+    #[error("a property of an event has a value of more than {MAX_PROPERTY} bytes")]
+    Property,
+    #[error("the partition key has to be the publisher's name")]
+    OtherKey,
 }
 
 /// The events of one message from a producer.
@@ -65,6 +80,40 @@ impl Publication {
         }
         Ok(Self { key: outer.key, events })
     }
+
+    /// Holds the publication against the quotas for its parts.
+    pub(crate) fn check_quotas(&self) -> Result<(), PublicationError> {
+        let keys = self.events.iter().filter_map(|event| event.key.as_deref());
+        if self.key.as_deref().into_iter().chain(keys).any(|key| key.chars().count() > MAX_KEY) {
+            return Err(PublicationError::Key);
+        }
+        // Most events are smaller than the quota for one value of theirs.
+        let large = self.events.iter().filter(|event| event.message.len() > MAX_PROPERTY);
+        for event in large {
+            event.check_properties()?;
+        }
+        Ok(())
+    }
+
+    /// Says who publishes. A key has to be the same name.
+    pub(crate) fn sign(&mut self, publisher: &Arc<str>) -> Result<(), PublicationError> {
+        for event in &mut self.events {
+            if event.key.as_deref().is_some_and(|key| *key != **publisher) {
+                return Err(PublicationError::OtherKey);
+            }
+            event.publisher = Some(Arc::clone(publisher));
+        }
+        self.key = Some(publisher.to_string());
+        Ok(())
+    }
+}
+
+/// What an idempotent producer writes on an event.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Numbers {
+    pub(crate) id: Option<i64>,
+    pub(crate) epoch: Option<i64>,
+    pub(crate) sequence: Option<i64>,
 }
 
 /// One event as a producer encoded it.
@@ -75,6 +124,7 @@ pub(crate) struct Incoming {
     annotations: Range<usize>,
     rest: Range<usize>,
     key: Option<String>,
+    publisher: Option<Arc<str>>,
     /// No section starts here: nothing can be put in front.
     bare: bool,
 }
@@ -110,7 +160,15 @@ impl Incoming {
     /// A message of which nothing is known.
     fn whole(message: Bytes) -> Self {
         let rest = 0..message.len();
-        Self { header: 0..0, annotations: 0..0, rest, key: None, bare: false, message }
+        Self {
+            header: 0..0,
+            annotations: 0..0,
+            rest,
+            key: None,
+            publisher: None,
+            bare: false,
+            message,
+        }
     }
 
     fn parse(message: Bytes, want_key: bool) -> Result<Self, PublicationError> {
@@ -148,12 +206,45 @@ impl Incoming {
         Ok(event)
     }
 
+    /// The number that an idempotent producer gave to the event.
+    pub(crate) fn numbers(&self) -> Numbers {
+        let mut numbers = Numbers::default();
+        let encoded = &self.message[self.annotations.clone()];
+        for pair in Pairs::parse(encoded).unwrap_or(Pairs::EMPTY) {
+            let field = match section::text(pair.key) {
+                Some(link::PRODUCER_ID) => &mut numbers.id,
+                Some(link::PRODUCER_EPOCH) => &mut numbers.epoch,
+                Some(link::PRODUCER_SEQUENCE) => &mut numbers.sequence,
+                _ => continue,
+            };
+            *field = section::integer(pair.value);
+        }
+        numbers
+    }
+
+    /// Whether no application property is too large.
+    fn check_properties(&self) -> Result<(), PublicationError> {
+        for section in section::sections(&self.message) {
+            let section = section?;
+            if section.kind != Kind::ApplicationProperties {
+                continue;
+            }
+            let mut pairs = Pairs::parse(&self.message[section.value..section.end])?;
+            if pairs.any(|pair| pair.value.len() > MAX_PROPERTY) {
+                return Err(PublicationError::Property);
+            }
+        }
+        Ok(())
+    }
+
     /// Bytes that [`Incoming::write`] adds at most.
     pub(crate) fn written_len(&self) -> usize {
         // Section and map head, names and widest values of the system annotations.
-        const PLACE: usize = 12 + (23 + 9) + (14 + 2 + 19) + (21 + 9);
+        const PLACE: usize = 12 + (29 + 2) + (23 + 9) + (14 + 2 + 19) + (21 + 9);
         const KEY: usize = 21 + 5;
-        self.message.len() + PLACE + self.key.as_ref().map_or(0, |key| KEY + key.len())
+        let text = |text: Option<&str>| text.map_or(0, |text| KEY + text.len());
+        let names = text(self.key.as_deref()) + text(self.publisher.as_deref());
+        self.message.len() + PLACE + names
     }
 
     /// Bytes as the producer sent them.
@@ -174,11 +265,15 @@ impl Incoming {
 
     fn write_annotations(&self, stamp: Stamp, out: &mut BytesMut) {
         let mut map = MapWriter::section(Kind::MessageAnnotations, out);
+        map.small_int(annotation::SEQUENCE_NUMBER_EPOCH, NO_EPOCH);
         map.long(annotation::SEQUENCE_NUMBER, stamp.sequence);
         map.text(annotation::OFFSET, &stamp.offset.to_string());
         map.timestamp(annotation::ENQUEUED_TIME, stamp.enqueued);
         if let Some(key) = &self.key {
             map.text(annotation::PARTITION_KEY, key);
+        }
+        if let Some(publisher) = &self.publisher {
+            map.text(annotation::PUBLISHER, publisher);
         }
         for pair in self.own_annotations() {
             map.raw(pair.both);
@@ -188,16 +283,17 @@ impl Incoming {
 
     /// The producer's annotations except those that are the service's to set.
     fn own_annotations(&self) -> impl Iterator<Item = section::Pair<'_>> {
-        let reserved = |key: &[u8]| {
-            matches!(
-                section::text(key),
-                Some(
-                    annotation::SEQUENCE_NUMBER
-                        | annotation::OFFSET
-                        | annotation::ENQUEUED_TIME
-                        | annotation::PARTITION_KEY
-                )
-            )
+        let signed = self.publisher.is_some();
+        let reserved = move |key: &[u8]| match section::text(key) {
+            Some(
+                annotation::SEQUENCE_NUMBER_EPOCH
+                | annotation::SEQUENCE_NUMBER
+                | annotation::OFFSET
+                | annotation::ENQUEUED_TIME
+                | annotation::PARTITION_KEY,
+            ) => true,
+            Some(annotation::PUBLISHER) => signed,
+            _ => false,
         };
         let encoded = &self.message[self.annotations.clone()];
         let pairs = Pairs::parse(encoded).unwrap_or(Pairs::EMPTY);
@@ -230,6 +326,37 @@ pub(crate) fn with_tail(message: &Bytes, header_len: usize, tail: &Tail) -> Byte
     out.freeze()
 }
 
+/// A stored event with its offset in another form and the epoch that goes with it; unchanged when it
+/// has none.
+pub(crate) fn with_offset(message: &Bytes, header_len: usize, epoch: i8, offset: &str) -> Bytes {
+    let annotations = message.get(header_len..).and_then(|rest| {
+        let section = section::sections(rest).next()?.ok()?;
+        let found = section.kind == Kind::MessageAnnotations;
+        found.then(|| (rest, section.value, section.end))
+    });
+    let Some((rest, start, end)) = annotations else {
+        return message.clone();
+    };
+    let Ok(pairs) = Pairs::parse(&rest[start..end]) else {
+        return message.clone();
+    };
+    let mut out = BytesMut::with_capacity(message.len() + offset.len());
+    out.put_slice(&message[..header_len]);
+    let mut map = MapWriter::section(Kind::MessageAnnotations, &mut out);
+    for pair in pairs {
+        match section::text(pair.key) {
+            Some(annotation::SEQUENCE_NUMBER_EPOCH) => {
+                map.small_int(annotation::SEQUENCE_NUMBER_EPOCH, epoch);
+            }
+            Some(annotation::OFFSET) => map.text(annotation::OFFSET, offset),
+            _ => map.raw(pair.both),
+        }
+    }
+    map.finish();
+    out.put_slice(&rest[end..]);
+    out.freeze()
+}
+
 /// Writes a section that is a map with symbol keys; its size and count are filled in at the end.
 struct MapWriter<'a> {
     out: &'a mut BytesMut,
@@ -248,6 +375,13 @@ impl<'a> MapWriter<'a> {
     fn key(&mut self, key: &str) {
         self.items += 2;
         write_text(self.out, [0xa3, 0xb3], key);
+    }
+
+    /// An int that fits one byte.
+    fn small_int(&mut self, key: &str, value: i8) {
+        self.key(key);
+        self.out.put_u8(0x54);
+        self.out.put_i8(value);
     }
 
     fn long(&mut self, key: &str, value: i64) {

@@ -7,7 +7,7 @@
 /// Replicas that a geo-replicated namespace says to have.
 pub(crate) const FACTOR: i32 = 2;
 /// The epoch of replication. It would rise with each fail-over; there is none here.
-pub(crate) const EPOCH: i32 = 0;
+pub(crate) const EPOCH: i8 = 0;
 
 const SEPARATOR: char = ':';
 
@@ -20,10 +20,15 @@ pub(crate) fn text(offset: i64) -> String {
     }
 }
 
+/// The text of an offset that is written as a number.
+pub(crate) fn rewrite(number: String) -> String {
+    number.parse().map_or(number, text)
+}
+
 /// The offset behind a text, if it has the form of this namespace.
 pub(crate) fn parse(text: &str) -> Option<i64> {
     let (epoch, offset) = text.split_once(SEPARATOR)?;
-    let (epoch, offset): (i32, i64) = (epoch.parse().ok()?, offset.parse().ok()?);
+    let (epoch, offset): (i8, i64) = (epoch.parse().ok()?, offset.parse().ok()?);
     (epoch == EPOCH && offset >= 0 && self::text(offset) == text).then_some(offset)
 }
 
@@ -54,5 +59,7 @@ mod tests {
             assert_eq!(parse(text), None, "{text:?}");
         }
         assert_eq!(text(-1), "-1");
+        let rewritten = ["-1", "77", "x"].map(|number| rewrite(number.into()));
+        assert_eq!(rewritten, ["-1", "0:77", "x"]);
     }
 }

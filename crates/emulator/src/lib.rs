@@ -59,6 +59,7 @@ mod meter;
 mod names;
 mod namespace;
 mod network;
+mod numbering;
 mod overview;
 mod partition;
 mod plain;
@@ -77,6 +78,7 @@ mod sequencer;
 mod snapshot;
 mod socket;
 mod standing;
+mod throttle;
 mod tier;
 #[cfg(feature = "tls")]
 mod tls;

@@ -3,7 +3,9 @@
 use eventhubs_amqp::codec::{Map, Symbol, Value, condition};
 
 use crate::cbs::{Grants, Need};
+use crate::geo;
 use crate::hub::{Hub, Namespace};
+use crate::jwt;
 use crate::names::{self, info, request};
 use crate::request::{Answer, Request};
 use crate::sas;
@@ -13,26 +15,28 @@ const NO_TIME: i64 = -62_135_596_800_000;
 /// Epoch of sequence numbers on a namespace without geo-replication.
 const NO_EPOCH: i64 = -1;
 
-/// Answers a request on `$management`.
+/// Answers a request on `$management`. `geo` says that the client can take offsets that are no
+/// numbers.
 pub(crate) fn answer(
     namespace: &Namespace,
     request: &Request,
-    grants: &Grants,
+    (grants, geo): (&Grants, bool),
     now: i64,
 ) -> Answer {
-    read(namespace, request, grants, now).unwrap_or_else(|refusal| refusal)
+    read(namespace, request, (grants, geo), now).unwrap_or_else(|refusal| refusal)
 }
 
 fn read(
     namespace: &Namespace,
     request: &Request,
-    grants: &Grants,
+    (grants, geo): (&Grants, bool),
     now: i64,
 ) -> Result<Answer, Answer> {
     if request.text(request::OPERATION) != Some(request::READ) {
         let text = "The operation is not supported: use 'READ'.";
         return Err(Answer::refused(501, condition::NOT_IMPLEMENTED, text));
     }
+    namespace.throttle.request(now)?;
     let name = request.text(request::NAME).unwrap_or_default();
     authorize(namespace, request, grants, name, now)?;
     let hub = namespace.hub(name).ok_or_else(|| {
@@ -40,10 +44,10 @@ fn read(
         Answer::refused(404, condition::NOT_FOUND, text)
     })?;
     match request.text(request::TYPE) {
-        Some(request::EVENT_HUB) => Ok(Answer::ok(hub_info(&hub))),
+        Some(request::EVENT_HUB) => Ok(Answer::ok(hub_info(&hub, namespace.geo))),
         Some(request::EVENT_HUB_PARTITION) => {
             let id = request.text(request::PARTITION).unwrap_or_default();
-            partition_info(&hub, id, now).map(Answer::ok)
+            partition_info(&hub, id, (namespace.geo, geo), now).map(Answer::ok)
         }
         _ => Err(argument_error("The property 'type' is not one that can be read.")),
     }
@@ -66,6 +70,13 @@ fn authorize(
             false => Err(unauthorized("Unauthorized access: no token covers the hub.")),
         };
     };
+    if namespace.jwt && !sas::is_signature(token) {
+        return match jwt::check(token, None, now) {
+            Ok(_) => Ok(()),
+            Err(jwt::JwtError::Malformed(_)) if granted => Ok(()),
+            Err(error) => Err(unauthorized(&error.to_string())),
+        };
+    }
     match sas::check(token, &namespace.keys, now) {
         Ok(grant) if grant.scope.hub().is_none_or(|scope| scope.eq_ignore_ascii_case(hub)) => {
             Ok(())
@@ -78,7 +89,7 @@ fn authorize(
     }
 }
 
-fn hub_info(hub: &Hub) -> Map {
+fn hub_info(hub: &Hub, replicated: bool) -> Map {
     let count = hub.partition_count();
     let ids = (0..count).map(|number| Value::from(number.to_string())).collect();
     let mut map = Map::default();
@@ -87,22 +98,30 @@ fn hub_info(hub: &Hub) -> Map {
     map.insert(info::CREATED_AT, Value::Timestamp(hub.created));
     map.insert(info::PARTITION_COUNT, Value::Int(i32::try_from(count).unwrap_or(i32::MAX)));
     map.insert(info::PARTITION_IDS, Value::Array(ids));
-    map.insert(info::GEOREPLICATION_FACTOR, Value::Int(1));
+    let factor = if replicated { geo::FACTOR } else { 1 };
+    map.insert(info::GEOREPLICATION_FACTOR, Value::Int(factor));
     map
 }
 
-fn partition_info(hub: &Hub, id: &str, now: i64) -> Result<Map, Answer> {
+fn partition_info(
+    hub: &Hub,
+    id: &str,
+    (replicated, geo): (bool, bool),
+    now: i64,
+) -> Result<Map, Answer> {
     let partition = hub.partition_number(id).and_then(|number| hub.partition(number));
     let log = partition.ok_or_else(|| unknown_partition(hub))?.info(now);
+    let epoch = if replicated { i64::from(geo::EPOCH) } else { NO_EPOCH };
+    let offset = if geo { geo::rewrite(log.last_offset) } else { log.last_offset };
     let mut map = Map::default();
     map.insert(info::NAME, Value::from(hub.name.clone()));
     map.insert(info::TYPE, Value::from(request::EVENT_HUB_PARTITION.to_owned()));
     map.insert(info::PARTITION, Value::from(id.to_owned()));
     map.insert(info::BEGIN_SEQUENCE_NUMBER, Value::Long(log.begin_sequence));
-    map.insert(info::BEGIN_SEQUENCE_NUMBER_EPOCH, Value::Long(NO_EPOCH));
+    map.insert(info::BEGIN_SEQUENCE_NUMBER_EPOCH, Value::Long(epoch));
     map.insert(info::LAST_SEQUENCE_NUMBER, Value::Long(log.last_sequence));
-    map.insert(info::LAST_SEQUENCE_NUMBER_EPOCH, Value::Long(NO_EPOCH));
-    map.insert(info::LAST_OFFSET, Value::from(log.last_offset));
+    map.insert(info::LAST_SEQUENCE_NUMBER_EPOCH, Value::Long(epoch));
+    map.insert(info::LAST_OFFSET, Value::from(offset));
     map.insert(info::LAST_TIME, Value::Timestamp(log.last_enqueued.unwrap_or(NO_TIME)));
     map.insert(info::IS_EMPTY, Value::Bool(log.is_empty));
     Ok(map)
@@ -140,7 +159,8 @@ mod tests {
 
     fn ask(properties: &[(&str, &str)], grants: &Grants) -> Answer {
         let config = Config::default().with_key("all", "k1");
-        answer(&Namespace::new(&config), &Answer::request(properties, None), grants, NOW)
+        let request = Answer::request(properties, None);
+        answer(&Namespace::new(&config), &request, (grants, false), NOW)
     }
 
     fn allowed() -> Grants {

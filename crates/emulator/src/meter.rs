@@ -74,17 +74,20 @@ impl Bucket {
         Self { per_second, level: per_second * 1000, filled: now }
     }
 
-    /// Milliseconds until something may be taken; 0 when it may be at once.
+    /// Milliseconds until there is at least one whole thing; 0 when there is at once.
     pub(crate) fn wait(&mut self, now: i64) -> i64 {
+        self.wait_for(1000, now)
+    }
+
+    /// The same for `least` thousandths.
+    fn wait_for(&mut self, least: i64, now: i64) -> i64 {
         // A clock that was set back adds nothing.
         let elapsed = now.saturating_sub(self.filled).max(0);
         self.filled = now;
         let share = self.per_second * 1000;
         self.level = self.level.saturating_add(elapsed.saturating_mul(self.per_second)).min(share);
-        match self.level > 0 {
-            true => 0,
-            false => -self.level / self.per_second + 1,
-        }
+        let missing = (least - self.level).max(0);
+        missing / self.per_second + i64::from(missing % self.per_second > 0)
     }
 
     /// Takes `amount`, more than there is if need be.
@@ -111,7 +114,8 @@ impl Meter {
 
     /// Lets a publication in, or tells the whole seconds after which the next one will be.
     pub(crate) fn admit(&mut self, bytes: u64, events: u64, now: i64) -> Result<(), u64> {
-        let wait = self.bytes.wait(now).max(self.events.wait(now));
+        // Anything at all is enough: a publication is as large as it is.
+        let wait = self.bytes.wait_for(1, now).max(self.events.wait_for(1, now));
         if wait > 0 {
             return Err(seconds(wait));
         }
@@ -148,6 +152,17 @@ mod tests {
         assert_eq!(meter.admit(1, 35, 0), Ok(()));
         assert_eq!(meter.admit(1, 1, 0), Err(3));
         assert_eq!(meter.admit(1, 1, 2_501), Ok(()));
+    }
+
+    #[test]
+    fn single_things_are_not_lent() {
+        let mut bucket = Bucket::new(2, 0);
+        for (now, wait) in [(0, 0), (0, 0), (0, 500), (1, 499), (500, 0), (500, 500)] {
+            assert_eq!(bucket.wait(now), wait, "at {now}");
+            if wait == 0 {
+                bucket.take(1);
+            }
+        }
     }
 
     #[test]

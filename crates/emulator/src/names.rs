@@ -11,6 +11,8 @@ pub(crate) const MANAGEMENT_NODE: &str = "$management";
 pub(crate) const DEFAULT_GROUP: &str = "$Default";
 /// Path segment before a partition id. Compared without regard to case.
 pub(crate) const PARTITIONS_SEGMENT: &str = "Partitions";
+/// Path segment before a publisher's name. Compared without regard to case.
+pub(crate) const PUBLISHERS_SEGMENT: &str = "Publishers";
 /// Path segment before a consumer group. Compared without regard to case.
 pub(crate) const GROUPS_SEGMENT: &str = "ConsumerGroups";
 
@@ -86,9 +88,12 @@ pub(crate) mod info {
 /// Message annotations.
 pub(crate) mod annotation {
     pub(crate) const SEQUENCE_NUMBER: &str = "x-opt-sequence-number";
+    /// Epoch of replication; on every event.
+    pub(crate) const SEQUENCE_NUMBER_EPOCH: &str = "x-opt-sequence-number-epoch";
     pub(crate) const OFFSET: &str = "x-opt-offset";
     pub(crate) const ENQUEUED_TIME: &str = "x-opt-enqueued-time";
     pub(crate) const PARTITION_KEY: &str = "x-opt-partition-key";
+    pub(crate) const PUBLISHER: &str = "x-opt-publisher";
 }
 
 /// Link properties and capabilities.
@@ -101,6 +106,16 @@ pub(crate) mod link {
     pub(crate) const RECEIVER_NAME_RUST: &str = "com.microsoft.com:receiver-name";
     /// Asks for delivery annotations about the end of the partition.
     pub(crate) const RUNTIME_METRIC: &str = "com.microsoft:enable-receiver-runtime-metric";
+    /// Says that offsets may be any text.
+    pub(crate) const GEO_REPLICATION: &str = "com.microsoft:georeplication";
+    /// Asks for numbered publications.
+    pub(crate) const IDEMPOTENT_PRODUCER: &str = "com.microsoft:idempotent-producer";
+    /// Id of an idempotent producer, on links and events.
+    pub(crate) const PRODUCER_ID: &str = "com.microsoft:producer-id";
+    /// Epoch of an idempotent producer, on links and events.
+    pub(crate) const PRODUCER_EPOCH: &str = "com.microsoft:producer-epoch";
+    /// Last number of an idempotent producer on links, own number on events.
+    pub(crate) const PRODUCER_SEQUENCE: &str = "com.microsoft:producer-sequence-number";
 }
 
 /// The selector filter of a receiver's source.
@@ -123,6 +138,10 @@ pub(crate) mod filter {
 
 /// Error conditions of the service itself; those of AMQP are constants of `eventhubs-amqp`.
 pub(crate) mod condition {
+    pub(crate) const SERVER_BUSY: &str = "com.microsoft:server-busy";
+    pub(crate) const OUT_OF_ORDER: &str = "com.microsoft:out-of-order-sequence";
+    pub(crate) const PRODUCER_STOLEN: &str = "com.microsoft:producer-epoch-stolen";
+    pub(crate) const INVALID_OFFSET: &str = "com.microsoft:georeplication:invalid-offset";
     pub(crate) const ARGUMENT_ERROR: &str = "com.microsoft:argument-error";
     pub(crate) const ARGUMENT_OUT_OF_RANGE: &str = "com.microsoft:argument-out-of-range";
     /// The hub is switched off.

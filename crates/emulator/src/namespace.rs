@@ -22,6 +22,7 @@ use crate::overview::ConnectionSnapshot;
 use crate::partition::Partition;
 #[cfg(feature = "http")]
 use crate::record::Record;
+use crate::throttle::Throttle;
 use crate::tier::Tier;
 use crate::watch::Timers;
 
@@ -44,6 +45,11 @@ pub(crate) struct Namespace {
     pub(crate) record: Record,
     /// Held by whoever takes a snapshot: one at a time.
     pub(crate) looking: Semaphore,
+    pub(crate) throttle: Arc<Throttle>,
+    /// Whether messages are not held against quotas.
+    pub(crate) lenient: bool,
+    /// Whether the namespace is a geo-replicated one.
+    pub(crate) geo: bool,
     /// By name in lower case.
     hubs: Mutex<BTreeMap<String, Arc<Hub>>>,
     /// Held for the whole of a change, so that changes come one after the other while everybody
@@ -144,6 +150,9 @@ impl Namespace {
             #[cfg(feature = "http")]
             record: Record::new(config.record),
             looking: Semaphore::new(1),
+            throttle: Arc::new(Throttle::new(config.throughput)),
+            lenient: config.lenient,
+            geo: config.geo_replication,
             connections: Mutex::default(),
             next_connection: AtomicU64::new(1),
         }

@@ -13,6 +13,7 @@ use crate::journal::PartitionJournal;
 use crate::log::{LogInfo, LogView, PartitionLog, PositionError, Retention, Stored};
 use crate::receivers::{Receiver, Receivers};
 use crate::selector::Start;
+use crate::sequencer::{Claim, Identity, Numbering, SequenceError, Sequencers, Verdict};
 use crate::snapshot::ReceiverSnapshot;
 
 /// Why a receiver is not let in.
@@ -22,6 +23,15 @@ pub(crate) enum AdmissionError {
     Position(#[from] PositionError),
     #[error("{0}")]
     Receivers(AmqpError),
+}
+
+/// Why a publication with a number is not stored.
+#[derive(Debug, Error)]
+pub(crate) enum NumberedError {
+    #[error(transparent)]
+    Sequence(#[from] SequenceError),
+    #[error(transparent)]
+    Journal(#[from] io::Error),
 }
 
 /// What one read of a partition gave.
@@ -44,6 +54,8 @@ struct State {
     log: PartitionLog,
     /// Where events are kept besides, if they are.
     journal: Option<PartitionJournal>,
+    /// Not kept beyond the process: a producer that comes back says its numbers itself.
+    sequencers: Sequencers,
     /// By consumer group.
     receivers: HashMap<String, Receivers<Seat>>,
     /// Who has read to the end and wants to know when there is more; each at most once.
@@ -53,7 +65,13 @@ struct State {
 impl Partition {
     /// A partition with what `log` holds, and a journal if it shall survive the process.
     pub(crate) fn new(log: PartitionLog, journal: Option<PartitionJournal>) -> Self {
-        let state = State { log, journal, receivers: HashMap::new(), waiting: Vec::new() };
+        let state = State {
+            log,
+            journal,
+            sequencers: Sequencers::default(),
+            receivers: HashMap::new(),
+            waiting: Vec::new(),
+        };
         Self { state: Mutex::new(state) }
     }
 
@@ -62,20 +80,37 @@ impl Partition {
     pub(crate) fn append(&self, events: &[Incoming], now: i64) -> io::Result<i64> {
         let (first, waiting) = {
             let mut state = self.lock();
-            let staged = state.log.stage(events, now);
-            let first = staged.segment.first;
-            let head = state.log.head();
-            if let Some(journal) = &mut state.journal {
-                journal.append(head, &staged)?;
-            }
-            state.log.commit(staged, now);
-            state.forget();
+            let first = state.store(events, now)?;
             (first, std::mem::take(&mut state.waiting))
         };
-        for seat in waiting {
-            seat.bell.ring(Signal::Appended(seat.link));
-        }
+        wake(waiting);
         Ok(first)
+    }
+
+    /// Lets an idempotent producer in.
+    pub(crate) fn attach_producer(&self, claim: Claim) -> Result<Identity, SequenceError> {
+        self.lock().sequencers.attach(claim)
+    }
+
+    /// [`append`](Self::append) for a publication with a number: what was stored before is not
+    /// stored again.
+    pub(crate) fn append_numbered(
+        &self,
+        numbering: Numbering,
+        events: &[Incoming],
+        now: i64,
+    ) -> Result<(), NumberedError> {
+        let waiting = {
+            let mut state = self.lock();
+            if state.sequencers.judge(numbering)? == Verdict::Duplicate {
+                return Ok(());
+            }
+            state.store(events, now)?;
+            state.sequencers.note(numbering);
+            std::mem::take(&mut state.waiting)
+        };
+        wake(waiting);
+        Ok(())
     }
 
     /// Lets a receiver in at `start`, and tells those it displaces. The result is the sequence
@@ -226,7 +261,27 @@ impl Partition {
     }
 }
 
+/// Tells those who wait for more.
+fn wake(waiting: Vec<Seat>) {
+    for seat in waiting {
+        seat.bell.ring(Signal::Appended(seat.link));
+    }
+}
+
 impl State {
+    /// Stores events; the result is the sequence number of the first one.
+    fn store(&mut self, events: &[Incoming], now: i64) -> io::Result<i64> {
+        let staged = self.log.stage(events, now);
+        let first = staged.segment.first;
+        let head = self.log.head();
+        if let Some(journal) = &mut self.journal {
+            journal.append(head, &staged)?;
+        }
+        self.log.commit(staged, now);
+        self.forget();
+        Ok(first)
+    }
+
     fn expire(&mut self, now: i64) {
         self.log.expire(now);
         self.forget();

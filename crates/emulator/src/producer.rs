@@ -10,7 +10,11 @@ use eventhubs_amqp::engine::{Connection, Delivery, LinkId};
 use crate::event::{Publication, PublicationError};
 use crate::hub::{Hub, Usage, not_found};
 use crate::names;
+use crate::numbering;
+use crate::partition::NumberedError;
+use crate::sequencer::Identity;
 use crate::standing::Standing;
+use crate::throttle::Throttle;
 
 /// Credit granted to a producer. The service's own value is not known; clients accept this one.
 pub(crate) const CREDIT: u32 = 1000;
@@ -23,13 +27,34 @@ const NOT_STORED: &str =
 #[derive(Debug)]
 pub(crate) struct Producer {
     hub: Arc<Hub>,
-    /// The partition the link is bound to, if its address names one.
-    partition: Option<u32>,
+    way: Way,
     pub(crate) standing: Standing,
+    terms: Terms,
     /// How it gets credit.
     pub(crate) granting: Granting,
     /// Messages that came, whatever became of them.
     messages: Cell<u64>,
+}
+
+/// Where the messages of a link go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// To the partition of their key, or to each in turn.
+    Hub,
+    /// To one partition.
+    Partition(u32),
+    /// To one partition in the name of an idempotent producer, which numbers them.
+    Numbered(u32, Identity),
+    /// To the partition of a publisher's name.
+    Publisher(Arc<str>),
+}
+
+/// What messages have to keep to.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    pub(crate) throttle: Arc<Throttle>,
+    /// Quotas for the parts of a message do not count.
+    pub(crate) lenient: bool,
 }
 
 /// How a producer gets credit.
@@ -55,9 +80,9 @@ impl Granting {
 }
 
 impl Producer {
-    pub(crate) fn new(hub: Arc<Hub>, partition: Option<u32>, standing: Standing) -> Self {
+    pub(crate) fn new(hub: Arc<Hub>, way: Way, standing: Standing, terms: Terms) -> Self {
         let granting = Granting::Full;
-        Self { hub, partition, standing, granting, messages: Cell::new(0) }
+        Self { hub, way, standing, terms, granting, messages: Cell::new(0) }
     }
 
     /// Messages that came, batches counted as one.
@@ -104,16 +129,46 @@ impl Producer {
         self.messages.update(|count| count + 1);
         // The hub may have gone since the last turn; the link's end is on its way then.
         self.check()?;
-        let format = delivery.message_format();
-        let publication =
-            Publication::parse(&delivery.into_payload(), format).map_err(rejection)?;
-        let number = self.partition.unwrap_or_else(|| self.hub.route(publication.key.as_deref()));
+        let (format, payload) = (delivery.message_format(), delivery.into_payload());
+        let mut publication = Publication::parse(&payload, format).map_err(rejection)?;
+        if !self.terms.lenient {
+            publication.check_quotas().map_err(rejection)?;
+        }
+        if let Way::Publisher(name) = &self.way {
+            publication.sign(name).map_err(rejection)?;
+        }
+        let Publication { key, events } = &publication;
+        let number = match &self.way {
+            Way::Hub | Way::Publisher(_) => self.hub.route(key.as_deref()),
+            Way::Partition(number) | Way::Numbered(number, _) => *number,
+        };
         let partition =
             self.hub.partition(number).ok_or_else(|| not_found(&self.standing.address))?;
-        partition.append(&publication.events, now).map(|_| ()).map_err(|error| {
-            tracing::error!(hub = self.hub.name, number, %error, "an event cannot be stored");
-            AmqpError::new(condition::INTERNAL_ERROR, NOT_STORED)
+        self.terms.throttle.publish(&self.hub.name, payload.len(), events.len(), now)?;
+        let stored = match &self.way {
+            Way::Numbered(_, identity) => {
+                let numbering = numbering::numbering(*identity, events)?;
+                partition.append_numbered(numbering, events, now)
+            }
+            Way::Hub | Way::Partition(_) | Way::Publisher(_) => {
+                partition.append(events, now).map(drop).map_err(NumberedError::Journal)
+            }
+        };
+        stored.map_err(|error| match error {
+            NumberedError::Sequence(error) => numbering::refusal(error),
+            NumberedError::Journal(error) => {
+                tracing::error!(hub = self.hub.name, number, %error, "an event cannot be stored");
+                AmqpError::new(condition::INTERNAL_ERROR, NOT_STORED)
+            }
         })
+    }
+
+    /// Who an idempotent producer is.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        match self.way {
+            Way::Numbered(_, identity) => Some(identity),
+            Way::Hub | Way::Partition(_) | Way::Publisher(_) => None,
+        }
     }
 }
 
@@ -121,9 +176,11 @@ impl Producer {
 fn rejection(error: PublicationError) -> AmqpError {
     let condition = match error {
         PublicationError::Malformed(_) | PublicationError::Order => condition::DECODE_ERROR,
-        PublicationError::Empty | PublicationError::TooMany => {
+        PublicationError::Empty | PublicationError::TooMany | PublicationError::OtherKey => {
             Symbol::from_static(names::condition::ARGUMENT_ERROR)
         }
+        PublicationError::Key => Symbol::from_static(names::condition::ARGUMENT_OUT_OF_RANGE),
+        PublicationError::Property => condition::RESOURCE_LIMIT_EXCEEDED,
     };
     AmqpError::new(condition, error.to_string())
 }

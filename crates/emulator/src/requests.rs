@@ -102,7 +102,9 @@ impl Broker {
         let now = self.namespace.clock.now();
         let answer = match node {
             Node::Cbs => cbs::answer(&self.namespace, request, &mut self.grants, now),
-            Node::Management => management::answer(&self.namespace, request, &self.grants, now),
+            Node::Management => {
+                management::answer(&self.namespace, request, (&self.grants, self.geo), now)
+            }
         };
         if let Some(refusal) = answer.refusal() {
             self.note(format!("A request was refused: {refusal}"));

@@ -44,6 +44,11 @@ pub(crate) enum SasError {
     Expired(i64),
 }
 
+/// Whether `token` looks like a shared access signature and not like a token of another kind.
+pub(crate) fn is_signature(token: &str) -> bool {
+    token.trim_start().starts_with(SCHEME)
+}
+
 /// Checks `token` against `keys` at `now`, in milliseconds since 1970.
 pub(crate) fn check(token: &str, keys: &[SasKey], now: i64) -> Result<Grant, SasError> {
     let fields = Fields::parse(token)?;

@@ -221,10 +221,57 @@ pub(crate) fn text(value: &[u8]) -> Option<&str> {
     std::str::from_utf8(content).ok()
 }
 
+/// The value of an encoded integer of any width.
+pub(crate) fn integer(value: &[u8]) -> Option<i64> {
+    match *value {
+        [0x43 | 0x44] => Some(0),
+        [0x50 | 0x52 | 0x53, byte] => Some(i64::from(byte)),
+        [0x51 | 0x54 | 0x55, byte] => Some(i64::from(byte.cast_signed())),
+        [0x60, a, b] => Some(i64::from(u16::from_be_bytes([a, b]))),
+        [0x61, a, b] => Some(i64::from(i16::from_be_bytes([a, b]))),
+        [0x70, a, b, c, d] => Some(i64::from(u32::from_be_bytes([a, b, c, d]))),
+        [0x71, a, b, c, d] => Some(i64::from(i32::from_be_bytes([a, b, c, d]))),
+        [0x80, a, b, c, d, e, f, g, h] => {
+            i64::try_from(u64::from_be_bytes([a, b, c, d, e, f, g, h])).ok()
+        }
+        [0x81, a, b, c, d, e, f, g, h] => Some(i64::from_be_bytes([a, b, c, d, e, f, g, h])),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use eventhubs_amqp::codec::Value;
     use proptest::prelude::*;
+
+    fn encoded(value: &Value) -> Vec<u8> {
+        let mut out = bytes::BytesMut::new();
+        value.encode(&mut out);
+        out.to_vec()
+    }
+
+    #[test]
+    fn integers_are_read_in_every_width() {
+        for number in [0_i64, 1, 5, 127, 128, 255, 256, 32_767, 65_536, i64::from(i32::MAX)] {
+            let short = i16::try_from(number).map(Value::Short).ok();
+            let int = i32::try_from(number).map(Value::Int).ok();
+            let uint = u32::try_from(number).map(Value::Uint).ok();
+            let byte = u8::try_from(number).map(Value::Ubyte).ok();
+            let ulong = u64::try_from(number).map(Value::Ulong).ok();
+            let ushort = u16::try_from(number).map(Value::Ushort).ok();
+            let long = Some(Value::Long(number));
+            for value in [short, int, uint, byte, ulong, ushort, long].into_iter().flatten() {
+                assert_eq!(integer(&encoded(&value)), Some(number), "{value:?}");
+            }
+        }
+        for value in [Value::Short(-2), Value::Int(-2), Value::Long(-2), Value::Byte(-2)] {
+            assert_eq!(integer(&encoded(&value)), Some(-2), "{value:?}");
+        }
+        for value in [Value::Ulong(u64::MAX), Value::Null, Value::from("1".to_owned())] {
+            assert_eq!(integer(&encoded(&value)), None, "{value:?}");
+        }
+    }
 
     #[test]
     fn sections_are_found_at_their_bounds() {

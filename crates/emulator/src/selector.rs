@@ -54,7 +54,10 @@ impl Start {
         match property.strip_prefix(filter::ANNOTATION_PREFIX) {
             Some(annotation::OFFSET) => Self::offset(&value, inclusive),
             Some(annotation::SEQUENCE_NUMBER) => {
-                let number = integer(annotation::SEQUENCE_NUMBER, &value)?;
+                // Previews of the Java client put the epoch of replication in front.
+                let (epoch, number) = value.split_once(':').unwrap_or(("-1", value.as_str()));
+                integer(annotation::SEQUENCE_NUMBER, epoch)?;
+                let number = integer(annotation::SEQUENCE_NUMBER, number)?;
                 Ok(Self::Sequence { number, inclusive })
             }
             Some(annotation::ENQUEUED_TIME | filter::ENQUEUED_TIME_LEGACY) => {
@@ -127,6 +130,14 @@ mod tests {
                 Start::Sequence { number: -1, inclusive: true },
             ),
             (
+                "amqp.annotation.x-opt-sequence-number > '-1:2506'",
+                Start::Sequence { number: 2506, inclusive: false },
+            ),
+            (
+                "amqp.annotation.x-opt-sequence-number >= '19:2506'",
+                Start::Sequence { number: 2506, inclusive: true },
+            ),
+            (
                 "amqp.annotation.x-opt-enqueued-time >='1700000000000'",
                 Start::Time { millis: 1_700_000_000_000, inclusive: true },
             ),
@@ -152,6 +163,9 @@ mod tests {
             "amqp.annotation.x-opt-offset > '1",
             "amqp.annotation.x-opt-offset > '",
             "amqp.annotation.x-opt-sequence-number > 'one'",
+            "amqp.annotation.x-opt-sequence-number > ':1'",
+            "amqp.annotation.x-opt-sequence-number > '1:'",
+            "amqp.annotation.x-opt-sequence-number > '1:2:3'",
             "amqp.annotation.x-opt-sequence-number > '9223372036854775808'",
             "amqp.annotation.x-opt-enqueued-time > ''",
             "amqp.annotation.x-opt-partition-key > 'k'",

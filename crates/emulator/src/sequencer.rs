@@ -119,25 +119,30 @@ impl Sequencers {
         Ok(Identity { id, epoch, sequence: claim.sequence.unwrap_or(producer.last) })
     }
 
-    /// Judges a publication, and takes note of it when it is to be stored.
-    pub(crate) fn publish(&mut self, numbering: Numbering) -> Result<Verdict, SequenceError> {
+    /// Judges a publication. One that is to be stored has to be [noted](Self::note) when it is.
+    pub(crate) fn judge(&mut self, numbering: Numbering) -> Result<Verdict, SequenceError> {
         let Numbering { id, epoch, first, count } = numbering;
         let producer = self.heard_of(id)?;
         if epoch != producer.epoch {
             return Err(SequenceError::Stolen { id, epoch, live: producer.epoch });
         }
         let expected = after(producer.last, 1);
-        if first == expected {
+        match producer.recent.contains(&(first, count)) {
+            _ if first == expected => Ok(Verdict::Store),
+            true => Ok(Verdict::Duplicate),
+            false => Err(SequenceError::OutOfOrder { id, given: first, expected }),
+        }
+    }
+
+    /// A publication that was judged the next one has been stored.
+    pub(crate) fn note(&mut self, numbering: Numbering) {
+        let Numbering { id, first, count, .. } = numbering;
+        if let Ok(producer) = self.heard_of(id) {
             producer.last = after(producer.last, count);
             if producer.recent.len() == RECENT_MAX {
                 producer.recent.pop_front();
             }
             producer.recent.push_back((first, count));
-            return Ok(Verdict::Store);
-        }
-        match producer.recent.contains(&(first, count)) {
-            true => Ok(Verdict::Duplicate),
-            false => Err(SequenceError::OutOfOrder { id, given: first, expected }),
         }
     }
 
@@ -172,7 +177,12 @@ mod tests {
             SequenceError::Unknown(_) => "unknown",
             SequenceError::UsedUp(_) => "used up",
         };
-        all.publish(Numbering { id, epoch, first, count }).map_err(refused)
+        let numbering = Numbering { id, epoch, first, count };
+        let verdict = all.judge(numbering).map_err(refused)?;
+        if verdict == Verdict::Store {
+            all.note(numbering);
+        }
+        Ok(verdict)
     }
 
     #[test]
@@ -184,6 +194,10 @@ mod tests {
         assert_eq!(send(&mut all, who, 0, 3), Ok(Verdict::Store));
         assert_eq!(send(&mut all, who, 4, 1), Err("order"), "3 was left out");
         assert_eq!(send(&mut all, who, 3, 1), Ok(Verdict::Store), "a refusal uses up no number");
+        let next = Numbering { id: who.id, epoch: 0, first: 4, count: 1 };
+        for _ in 0..2 {
+            assert_eq!(all.judge(next), Ok(Verdict::Store), "nor what could not be stored");
+        }
     }
 
     #[test]

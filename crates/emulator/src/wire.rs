@@ -55,7 +55,9 @@ impl Wire {
     /// A client on a connection of which the broker knows something already.
     pub(crate) fn with_broker(broker: Broker, sasl: Sasl) -> Self {
         let now = tokio::time::Instant::now().into_std();
-        let options = Options { sasl, ..Options::dialler("client") };
+        // A client that is to find out what the broker does with a message that is too large.
+        let options =
+            Options { sasl, exceed_peer_message_size: true, ..Options::dialler("client") };
         let mut wire = Self {
             client: Connection::new(options, now),
             server: Connection::new(
@@ -203,6 +205,13 @@ impl Wire {
         let [outcome] = outcomes.as_slice() else { panic!("{outcomes:?}") };
         assert!(outcome.settled, "outcomes are settled at once");
         outcome.state.clone().expect("an outcome has a state")
+    }
+
+    /// Sends a message whose outcome nobody waits for.
+    pub(crate) fn send_raw(&mut self, link: LinkId, payload: Bytes) {
+        let outgoing = Outgoing { payload, message_format: 0, settled: false, token: self.next };
+        self.client.send(link, outgoing).expect("credit");
+        self.exchange();
     }
 
     /// What has arrived on a link since the last call.

@@ -87,7 +87,7 @@ fn report_link(engine: &Connection, id: LinkId, link: &Link, now: i64) -> LinkSn
         Link::Answers(answers) => (role(answers.node()), false, node_name(answers.node())),
     };
     let (hub, group, partition) = match Address::parse(address) {
-        Address::Hub { hub } => (Some(hub), None, None),
+        Address::Hub { hub } | Address::Publisher { hub, .. } => (Some(hub), None, None),
         Address::Partition { hub, partition } => (Some(hub), None, Some(partition)),
         Address::Consumer { hub, group, partition } => (Some(hub), Some(group), Some(partition)),
         Address::Cbs | Address::Management | Address::Unknown => (None, None, None),

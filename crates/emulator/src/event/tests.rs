@@ -60,10 +60,31 @@ fn a_plain_message_keeps_its_bytes_and_gains_annotations() {
     let keys: Vec<_> = pairs.iter().map(|(key, _)| key.as_str()).collect();
     assert_eq!(
         keys,
-        [annotation::SEQUENCE_NUMBER, annotation::OFFSET, annotation::ENQUEUED_TIME, "mine"]
+        [
+            annotation::SEQUENCE_NUMBER_EPOCH,
+            annotation::SEQUENCE_NUMBER,
+            annotation::OFFSET,
+            annotation::ENQUEUED_TIME,
+            "mine"
+        ]
     );
-    assert_eq!(pairs[0].1, [0x81, 0, 0, 0, 0, 0, 0, 0, 7]);
-    assert_eq!(section::text(&pairs[1].1), Some("4096"));
+    assert_eq!(pairs[0].1, [0x54, 0xff], "an int, as the service writes it");
+    assert_eq!(pairs[1].1, [0x81, 0, 0, 0, 0, 0, 0, 0, 7]);
+    assert_eq!(section::text(&pairs[2].1), Some("4096"));
+    // In another form, everything else stays as it is.
+    let message = Bytes::from(bytes);
+    let other = with_offset(&message, header, 3, "3:4096");
+    let mut expected = pairs.clone();
+    expected[0].1 = vec![0x54, 3];
+    expected[2].1 = [&[0xa1, 6][..], b"3:4096"].concat();
+    let annotations = section::sections(&other).nth(1).unwrap().unwrap();
+    let found = Pairs::parse(&other[annotations.value..annotations.end]).unwrap();
+    let found: Vec<_> = found
+        .map(|pair| (section::text(pair.key).unwrap().to_owned(), pair.value.to_vec()))
+        .collect();
+    assert_eq!(found, expected);
+    assert!(other.starts_with(HEADER) && other.ends_with(&[PROPERTIES, &body].concat()));
+    assert_eq!(with_offset(&Bytes::from_static(b"poison"), 0, 3, "x"), "poison");
 }
 
 #[test]
@@ -79,7 +100,7 @@ fn an_envelope_holds_one_event_per_data_section() {
         let (bytes, header, pairs) = stored(event);
         assert_eq!(header, 0);
         assert!(bytes.ends_with(&inner));
-        assert_eq!(pairs[3].0, annotation::PARTITION_KEY);
+        assert_eq!(pairs[4].0, annotation::PARTITION_KEY);
     }
 }
 
@@ -89,7 +110,7 @@ fn the_key_of_the_first_event_counts_when_the_envelope_has_none() {
     let publication = parse(&[&data(&keyed), &data(&data(b"y"))], BATCH_FORMAT).unwrap();
     assert_eq!(publication.key.as_deref(), Some("k"));
     let (_, _, pairs) = stored(&publication.events[1]);
-    assert_eq!(pairs.len(), 3, "the second event was sent without a key");
+    assert_eq!(pairs.len(), 4, "the second event was sent without a key");
 }
 
 #[test]
@@ -145,8 +166,8 @@ proptest! {
         let own = [&[(annotation::PARTITION_KEY, key.as_str())][..], &own].concat();
         let publication = parse(&[&annotations(&own), &data(b"x")], 0).unwrap();
         let (_, _, pairs) = stored(&publication.events[0]);
-        prop_assert_eq!(pairs.len(), 4 + values.len());
-        prop_assert_eq!(section::text(&pairs[3].1), Some(key.as_str()));
+        prop_assert_eq!(pairs.len(), 5 + values.len());
+        prop_assert_eq!(section::text(&pairs[4].1), Some(key.as_str()));
     }
 }
 

@@ -66,7 +66,7 @@ impl LinkFacts {
         match Address::parse(address) {
             Address::Cbs => Self { role: Some(Role::Cbs), ..Self::default() },
             Address::Management => Self { role: Some(Role::Management), ..Self::default() },
-            Address::Hub { hub } => producer(hub, None),
+            Address::Hub { hub } | Address::Publisher { hub, .. } => producer(hub, None),
             Address::Partition { hub, partition } => producer(hub, Some(partition)),
             Address::Consumer { hub, group, partition } => Self {
                 role: Some(Role::Consumer),

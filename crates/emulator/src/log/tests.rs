@@ -389,6 +389,6 @@ fn a_small_event_costs_little_however_it_came() {
             size_of::<Segment>() + segment.data.len() + segment.slots.len() * size_of::<Slot>()
         };
         let held: usize = log.segments.iter().map(segment).sum();
-        assert!(held <= 250 * count, "{} bytes per event", held as f64 / count as f64);
+        assert!(held <= 280 * count, "{} bytes per event", held as f64 / count as f64);
     }
 }
