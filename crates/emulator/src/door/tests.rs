@@ -7,11 +7,10 @@ use eventhubs_amqp::engine::{CloseReason, Options, Sasl};
 use eventhubs_amqp::net::{
     Connection, ConnectionOptions, Endpoint, ReceiverOptions, SenderOptions,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::{Config, DEFAULT_KEY, DEFAULT_KEY_NAME, Emulator, Limits, Listener};
+use crate::{Config, DEFAULT_KEY, DEFAULT_KEY_NAME, Emulator, Listener};
 
 /// Longer than anything here takes; a test that would hang fails.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -105,17 +104,17 @@ async fn events_go_round_on_both_families() {
     let [listener] = emulator.listeners() else { panic!() };
     let mut hosts = vec![listener.address.ip()];
     hosts.extend(listener.counterpart());
-    for host in hosts {
+    for (partition, host) in hosts.into_iter().enumerate() {
         let endpoint = Endpoint::plain(host.to_string(), listener.address.port());
         let connection = Connection::dial(&endpoint, plain()).await.unwrap();
-        connection.close(None).await;
+        round_trip(connection, partition).await;
     }
 }
 
 #[tokio::test]
 async fn a_kind_whose_feature_is_off_is_refused_at_start() {
     for (kind, feature) in [(ListenerKind::Tls, "tls"), (ListenerKind::WebSocket, "ws")] {
-        let config = Config::default().with_listener(Listener::localhost(kind, 0));
+        let config = Config::default().with_listener(Listener::new(kind, loopback()));
         let result = Emulator::start(config).await;
         match kind.missing_feature() {
             Some(missing) => {
@@ -200,7 +199,10 @@ mod all_doors {
 /// Handshakes with a peer that says nothing, or stops in the middle.
 #[cfg(any(feature = "tls", feature = "ws"))]
 mod slow {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
+    use crate::Limits;
 
     fn door(kind: ListenerKind) -> Door {
         Door {
