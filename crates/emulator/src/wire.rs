@@ -40,6 +40,8 @@ pub(crate) struct Wire {
     next: u64,
     /// Everything the client has written.
     pub(crate) written: Vec<u8>,
+    /// Everything the broker's end has written.
+    pub(crate) answered: Vec<u8>,
 }
 
 impl Wire {
@@ -75,6 +77,7 @@ impl Wire {
             closed: None,
             next: 0,
             written: Vec::new(),
+            answered: Vec::new(),
         };
         wire.exchange();
         wire.session = wire.client.begin(SessionOptions::default()).ok();
@@ -102,6 +105,7 @@ impl Wire {
             let there = take(&mut self.client);
             self.written.extend_from_slice(&there);
             let back = take(&mut self.server);
+            self.answered.extend_from_slice(&back);
             let quiet = there.is_empty() && back.is_empty();
             if !there.is_empty() {
                 self.server.handle_input(self.now, &mut BytesMut::from(&there[..]));

@@ -408,11 +408,11 @@ impl Outgoing {
     /// Does what does not need the engine to write anything. With `alone`, it will not write
     /// anything for now.
     pub(super) fn settle(&mut self, shape: &mut Shape, alone: bool, now: Instant) {
-        self.queue_stage(shape, now);
         if self.stopped || !self.walker.is_between() {
-            return;
+            return self.queue_stage(shape, now);
         }
         self.act_at_boundary(shape, now);
+        self.queue_stage(shape, now);
         if alone && self.end == End::AskedWithin && self.bad.is_empty() {
             let frame = craft::frame(0, &[0; 56]);
             self.end_behind(&frame[..frame.len() / 2], shape, now);

@@ -14,7 +14,7 @@ use super::incoming::Incoming;
 use super::outgoing::{Next, Outgoing, Taken};
 use super::remains::{Remains, discard};
 use super::shape::Shape;
-use super::trips::Trips;
+use super::trips::{Reached, Trips};
 
 /// Bytes read at a time when they are counted or slowed down.
 const READ_MAX: usize = 16 << 10;
@@ -33,6 +33,8 @@ struct Hold {
     keys: Vec<u64>,
     /// It rings when everything before it is out.
     after_output: bool,
+    /// It rings when the driver has had so many bytes more.
+    after_input: usize,
     rung: bool,
 }
 
@@ -169,7 +171,9 @@ impl<S: Stream> AsyncWrite for Line<S> {
 
 impl<S: Stream> Drop for Line<S> {
     fn drop(&mut self) {
-        if let Some(core) = self.core.take() {
+        if let Some(mut core) = self.core.take() {
+            // What was asked for before the driver went counts.
+            core.sync(&Context::from_waker(Waker::noop()));
             match core.is_finished() {
                 true => core.control.leave(),
                 false => self.remains.leave(core),
@@ -253,7 +257,7 @@ impl<S: Stream> Core<S> {
             return;
         }
         let mut keys = Vec::new();
-        let mut out = self.trips.reached(&self.counts, &mut keys);
+        let Reached { mut out, bytes_in } = self.trips.reached(&self.counts, &mut keys);
         if self.hold.is_none() {
             if let Some(kind) = self.outgoing.held().filter(|_| self.outgoing.is_stopped()) {
                 self.trips.of_kind(Way::Out, kind, &mut keys);
@@ -266,10 +270,12 @@ impl<S: Stream> Core<S> {
         if keys.is_empty() {
             return;
         }
-        let hold = Hold { keys: Vec::new(), after_output: false, rung: false };
+        let after_input = if bytes_in { 0 } else { self.incoming.ready().len() };
+        let hold = Hold { keys: Vec::new(), after_output: false, after_input, rung: false };
         let hold = self.hold.get_or_insert(hold);
         hold.keys.append(&mut keys);
         hold.after_output |= out;
+        hold.after_input = hold.after_input.min(after_input);
         hold.rung = false;
     }
 
@@ -280,7 +286,7 @@ impl<S: Stream> Core<S> {
             return false;
         };
         let is_out = !hold.after_output || (self.outgoing.is_drained() && !self.unflushed);
-        if !hold.rung && read && is_out && self.incoming.ready().is_empty() {
+        if !hold.rung && read && is_out && hold.after_input == 0 {
             hold.rung = true;
             for key in hold.keys.drain(..) {
                 self.control.ring(Ring { key, times: 1 });
@@ -314,14 +320,18 @@ impl<S: Stream> Core<S> {
     /// Hands over what was held back; whether there was anything.
     fn give(&mut self, buf: &mut ReadBuf<'_>) -> bool {
         let ready = self.incoming.ready();
-        let most = self.trips.bytes_in(&self.counts).unwrap_or(u64::MAX);
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let until_trip = self.trips.bytes_in(&self.counts).unwrap_or(u64::MAX);
+        let until_trip = usize::try_from(until_trip).unwrap_or(usize::MAX);
+        let most = self.hold.as_ref().map_or(until_trip, |hold| hold.after_input.min(until_trip));
         let count = ready.len().min(buf.remaining()).min(most);
         if count == 0 {
             return false;
         }
         buf.put_slice(&ready[..count]);
         self.incoming.gave(count);
+        if let Some(hold) = &mut self.hold {
+            hold.after_input -= count;
+        }
         self.count_in(count, 0);
         true
     }
@@ -429,10 +439,10 @@ impl<S: Stream> Core<S> {
 
     /// Writes what is due. With `alone`, the engine has nothing to write for now.
     pub(super) fn pump(&mut self, cx: &mut Context<'_>, alone: bool) -> io::Result<()> {
+        self.due_out = None;
         if self.outgoing.is_plain() && !self.unflushed {
             return Ok(());
         }
-        self.due_out = None;
         let now = Instant::now().into_std();
         self.outgoing.settle(&mut self.shape, alone, now);
         let result = match self.shape.silence_out {
@@ -510,6 +520,8 @@ impl<S: Stream> Core<S> {
             timer.as_mut().reset(due);
         }
         if timer.as_mut().poll(cx).is_ready() {
+            // Whatever is due is found at the next poll.
+            (self.due_in, self.due_out) = (None, None);
             cx.waker().wake_by_ref();
         }
     }

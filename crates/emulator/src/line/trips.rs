@@ -16,6 +16,15 @@ pub(super) struct Trips {
     kinds_out: Kinds,
 }
 
+/// What the trips were about that have been reached.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Reached {
+    /// The way out.
+    pub(super) out: bool,
+    /// Bytes on the way in.
+    pub(super) bytes_in: bool,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meter {
     FramesIn,
@@ -99,18 +108,19 @@ impl Trips {
         self.counted.is_empty() && self.kinds_in.keys.is_empty() && self.kinds_out.keys.is_empty()
     }
 
-    /// Takes the trips out that `counts` have reached; whether any of them is about the way out.
-    pub(super) fn reached(&mut self, counts: &Counts, keys: &mut Vec<u64>) -> bool {
-        let mut out = false;
+    /// Takes the trips out that `counts` have reached.
+    pub(super) fn reached(&mut self, counts: &Counts, keys: &mut Vec<u64>) -> Reached {
+        let mut reached = Reached::default();
         self.counted.retain(|(key, meter, at)| {
             let is_due = meter.read(counts) >= *at;
             if is_due {
                 keys.push(*key);
-                out |= matches!(meter, Meter::FramesOut | Meter::BytesOut);
+                reached.out |= matches!(meter, Meter::FramesOut | Meter::BytesOut);
+                reached.bytes_in |= *meter == Meter::BytesIn;
             }
             !is_due
         });
-        out
+        reached
     }
 
     /// The keys of trips for frames of this kind.
