@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use eventhubs_emulator::{
-    Config, Durability, HubConfig, Identity, Listener, ListenerKind, Rights, SasKey, TlsFault,
+    Config, Durability, HubConfig, Identity, Listener, ListenerKind, Rights, SasKey, Throughput,
+    Tier, TlsFault,
 };
 
 /// Where the emulator listens when no listener is named.
@@ -114,9 +115,28 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "MS", default_value_t = 240_000)]
     idle_time_out: u64,
 
-    /// Accept messages of up to 20 MiB instead of 1 MiB
+    /// Accept messages of up to 20 MiB, whatever the tier, with parts of any size
     #[arg(long)]
     lenient: bool,
+
+    /// The pricing tier: basic, standard, premium or dedicated. Limits partitions, consumer groups,
+    /// retention, connections and the size of publications
+    #[arg(long, value_name = "TIER", value_parser = parse_tier, default_value = "dedicated")]
+    tier: Tier,
+
+    /// Take JSON web tokens by shape, times and audience. Their signature is not checked: whoever
+    /// can reach the emulator can make one
+    #[arg(long)]
+    jwt: bool,
+
+    /// Answer with server-busy above so many throughput units, of 1 MB or 1 000 events per second
+    /// each, for all hubs together [default: no limit]
+    #[arg(long, value_name = "COUNT")]
+    throughput_units: Option<u32>,
+
+    /// Be a geo-replicated namespace: offsets are text for clients that can take it
+    #[arg(long)]
+    geo_replication: bool,
 
     /// Folder in which hubs and events survive the process, created if need be. A killed process
     /// loses nothing that it acknowledged. Hubs found there are served besides those of --hub
@@ -182,6 +202,10 @@ fn parse_tls_fault(text: &str) -> Result<TlsFault, &'static str> {
     }
 }
 
+fn parse_tier(text: &str) -> Result<Tier, &'static str> {
+    Tier::from_name(text).ok_or("use basic, standard, premium or dedicated")
+}
+
 fn parse_fsync(text: &str) -> Result<Durability, &'static str> {
     match text {
         "none" => Ok(Durability::None),
@@ -213,10 +237,14 @@ impl Arguments {
             .with_latency(Duration::from_millis(self.latency))
             .with_idle_time_out(Duration::from_millis(self.idle_time_out))
             .with_lenient(self.lenient)
+            .with_tier(self.tier)
+            .with_jwt(self.jwt)
+            .with_geo_replication(self.geo_replication)
             .with_record(self.record);
         for listener in self.listeners()? {
             config = config.with_listener(listener);
         }
+        config.throughput = self.throughput_units.map(Throughput::units);
         config.tls.names = self.tls_name;
         config.tls.fault = self.tls_fault;
         if let (Some(chain), Some(key)) = (&self.cert, &self.key) {
