@@ -60,7 +60,7 @@ async fn a_stranger_sends_and_receives() {
         let annotations = delivery.message().message_annotations.as_ref().unwrap();
         let (_, sequence) = annotations
             .iter()
-            .find(|(key, _)| format!("{key:?}").contains("x-opt-sequence-number"))
+            .find(|(key, _)| format!("{key:?}").contains("x-opt-sequence-number\""))
             .unwrap();
         assert_eq!(*sequence, Value::Long(number as i64));
         let Body::Data(sections) = delivery.body() else { panic!("{:?}", delivery.body()) };
