@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::failure::Failure;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{process, strangers, terminal};
+use crate::{page, process, strangers, terminal};
 
 const REQUIREMENTS: &str = "interop/requirements.txt";
 
@@ -32,6 +32,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<Tally, 
         return Err(Failure::new("interop/run.py passed nothing: it ran no client"));
     }
     if !arguments.iter().any(|argument| argument == "--quick" || argument == "--only") {
+        tally.add(page::run(workspace)?);
         let found = strangers::run(workspace)?;
         tally.add(found);
         terminal::line(format_args!("{tally}"));

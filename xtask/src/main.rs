@@ -13,6 +13,7 @@ mod failure;
 mod fuzz;
 mod interop;
 mod layers;
+mod page;
 mod process;
 mod rust_source;
 mod strangers;

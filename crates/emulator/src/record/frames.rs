@@ -58,6 +58,13 @@ impl Frames {
         }
     }
 
+    /// Bytes that are held for frames and messages that are not whole.
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        let partial: usize = self.links.values().map(|link| link.partial.capacity()).sum();
+        self.buffer.capacity() + partial
+    }
+
     /// The next frame, or `None` when there is no whole one.
     fn next(&mut self) -> Option<Json> {
         if self.buffer.starts_with(b"AMQP") {
@@ -105,7 +112,7 @@ impl Frames {
             return Json::Object(told);
         };
         // What SASL carries may be a key.
-        let show = if kind == Kind::Sasl { Show::Lengths } else { Show::Values };
+        let show = if kind == Kind::Sasl { Show::Texts } else { Show::Values };
         told.insert(composite.name.to_owned(), fields(composite, items, show));
         told.insert("fields".to_owned(), json!(items.len()));
         match composite.name {

@@ -16,6 +16,8 @@ const BINARY_BYTES_MAX: usize = 64;
 pub(super) enum Show {
     /// Everything that is short.
     Values,
+    /// The same, but of binary data the length.
+    Texts,
     /// Types, and lengths of texts and binary data.
     Lengths,
 }
@@ -56,7 +58,7 @@ pub(super) fn typed(value: &Value, show: Show) -> Json {
 }
 
 fn text(text: &str, show: Show) -> Json {
-    match show == Show::Values && text.len() <= TEXT_BYTES_MAX {
+    match show != Show::Lengths && text.len() <= TEXT_BYTES_MAX {
         true => json!(text),
         false => json!({ "bytes": text.len() }),
     }
