@@ -3,6 +3,7 @@
 //! Each rule is a function over text in one of the files beside this one, and has a test that
 //! breaks it. This file only reads the tree and hands the texts over.
 
+mod faults;
 mod manifests;
 mod prose;
 mod rust;
@@ -93,6 +94,12 @@ pub(crate) fn run(workspace: &Workspace, _: &[String]) -> Result<Tally, Failure>
     findings.extend(wire::check(
         find("docs/wire.md").map_or("", |file| &file.text),
         &wire::NAME_FILES.map(|(by, path)| (by, path, find(path).map_or("", |file| &*file.text))),
+    ));
+    let sources = files.iter().filter(|file| file.path.ends_with(".rs"));
+    findings.extend(faults::check(
+        find(faults::DOC).map_or("", |file| &file.text),
+        sources.map(|file| file.text.as_str()),
+        find("drills.toml").map_or("", |file| &file.text),
     ));
     report(&findings, files.len())
 }

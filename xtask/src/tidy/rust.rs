@@ -37,6 +37,8 @@ const PURE: &[&str] = &[
     "crates/emulator/src/journal/contents.rs",
     "crates/emulator/src/journal/manifest.rs",
     "crates/emulator/src/journal/record.rs",
+    "crates/emulator/src/agenda.rs",
+    "crates/emulator/src/fault/registry.rs",
     "crates/emulator/src/log.rs",
     "crates/emulator/src/rate.rs",
     "crates/emulator/src/segment.rs",

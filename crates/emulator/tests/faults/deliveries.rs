@@ -6,7 +6,7 @@ use eventhubs_amqp::codec::message::Message;
 use eventhubs_amqp::codec::performative::Performative;
 use eventhubs_amqp::codec::performative::Transfer;
 use eventhubs_amqp::engine::LinkId;
-use eventhubs_emulator::{Effect, Emulator, Fault, Point, Role, Scope};
+use eventhubs_emulator::{BadFrame, Effect, Emulator, Fault, Point, Role, Scope};
 
 use crate::client::{Client, FIRST, SECOND, emulator, event, from};
 
@@ -99,6 +99,20 @@ async fn s24_more_is_sent_than_there_is_credit_for() {
     assert_eq!(error.unwrap().condition, condition::TRANSFER_LIMIT_EXCEEDED);
     client.settle().await;
     assert_eq!((transfers(&client).len(), emulator.hits(fault)), (3, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn s24_a_flood_of_messages_comes_on_one_credit() {
+    let (emulator, mut client, link) = reading(&[]).await;
+    client.engine.set_credit(link, 1);
+    client.settle().await;
+    let flood = BadFrame::Transfers { count: 200, bytes: 60_000, link: None };
+    emulator.inject(Fault::now(Effect::Write(flood))).unwrap();
+    let (_, error) = client.detached(link).await;
+    assert_eq!(error.unwrap().condition, condition::TRANSFER_LIMIT_EXCEEDED);
+    client.run(SECOND).await;
+    assert!(client.engine.held_bytes() < 1 << 20);
+    assert!(client.raw.len() > 200 * 60_000, "{} bytes came", client.raw.len());
 }
 
 #[tokio::test(start_paused = true)]

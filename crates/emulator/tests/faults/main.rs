@@ -11,3 +11,5 @@ mod links;
 mod network;
 mod nodes;
 mod sends;
+mod service_rows;
+mod table;
