@@ -362,8 +362,9 @@ mod process {
         let connection = Connection::dial(&started.endpoint, options()).await.unwrap();
         let sender = connection.sender(SenderOptions::to("hub/Partitions/0")).await.unwrap();
         let mut fates = BTreeMap::new();
-        for number in 0..300 {
-            let filler = "x".repeat(300 + number * 7 % 400);
+        // Large events until none fits any more, then small ones: some still do.
+        for number in 0..100 {
+            let filler = "x".repeat(if number < 40 { 2000 } else { 1 });
             let name = format!("{number}-{filler}");
             sender.ready().await;
             let fate = match sender.send(event(&name), 0).await.unwrap() {
@@ -376,8 +377,16 @@ mod process {
             };
             fates.insert(name, fate);
         }
-        let count = |wanted| fates.values().filter(|fate| **fate == wanted).count();
-        assert!(count(Fate::Accepted) > 20 && count(Fate::Rejected) > 100, "{fates:?}");
+        let count = |wanted, long: bool| {
+            let of = |name: &str| (name.len() > 100) == long;
+            fates.iter().filter(|(name, fate)| **fate == wanted && of(name)).count()
+        };
+        for long in [true, false] {
+            assert!(
+                count(Fate::Accepted, long) > 0 && count(Fate::Rejected, long) > 0,
+                "{fates:?}"
+            );
+        }
         started.child.kill().unwrap();
         started.child.wait().unwrap();
         check(folder.path(), &fates).await;

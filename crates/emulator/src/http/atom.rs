@@ -79,6 +79,7 @@ impl From<HubError> for Refusal {
             HubError::NotFound { .. } | HubError::GroupNotFound { .. } => (404, 40400),
             HubError::Exists { .. } | HubError::GroupExists { .. } => (409, 40900),
             HubError::Invalid(ConfigError::TooMany { .. }) => (403, 40300),
+            HubError::Storage { .. } => (500, 50000),
             _ => (400, 40000),
         };
         Self::new(status, format!("SubCode={subcode}. {error}."))

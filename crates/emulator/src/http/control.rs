@@ -120,7 +120,7 @@ fn perform_on_hubs(namespace: &Namespace, command: Command) -> Result<Done, Prob
         }
         Command::Trim { hub, partition, before } => {
             let partition = namespace.partition(&hub, partition)?;
-            partition.trim(before);
+            partition.trim(before).map_err(HubError::from)?;
             let first = partition.info(namespace.clock.now()).begin_sequence;
             ok(json!({ "first-sequence-number": first }))
         }
@@ -196,6 +196,7 @@ impl From<HubError> for Problem {
             HubError::Exists { .. } | HubError::GroupExists { .. } => (409, "exists"),
             HubError::FewerPartitions { .. } | HubError::DefaultGroup { .. } => (409, "conflict"),
             HubError::Invalid(ConfigError::TooMany { .. }) => (409, "limit"),
+            HubError::Storage { .. } => (507, "storage"),
             _ => (400, "invalid"),
         };
         Self::new(status, code, error.to_string())
