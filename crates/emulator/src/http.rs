@@ -28,6 +28,15 @@ use crate::emulator;
 use crate::hub::Namespace;
 use crate::listener::{Listener, ListenerKind};
 
+/// What the body of a management request describes, for the fuzz targets.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn shown_description(body: &[u8]) -> Result<String, String> {
+    match atom::body::parse(body) {
+        Ok(description) => Ok(format!("{description:?}")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// A whole request.
 pub(crate) type Request = hyper::Request<Bytes>;
 /// A whole response.

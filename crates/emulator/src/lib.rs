@@ -39,6 +39,8 @@ mod door;
 mod emulator;
 mod event;
 mod fault;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod geo;
 mod hash;
 #[cfg(feature = "http")]

@@ -2,7 +2,7 @@
 //! are listed, read, created, changed and deleted by whoever has the right to manage them.
 
 mod access;
-mod body;
+pub(super) mod body;
 mod write;
 
 use std::time::Duration;
