@@ -17,18 +17,17 @@ mod links;
 mod message;
 mod outgoing;
 mod remains;
-mod rules;
 mod shape;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod trips;
+mod verdict;
 
 pub use bad_frame::{BadFrame, Lie, Place, Stray};
 
 pub(crate) use abort::{Abort, Abortable};
-pub(crate) use control::{Counts, LineControl, Ring, Shaping, Trip, Way};
+pub(crate) use control::{LineControl, Shaping, Trip, Way};
 pub(crate) use frames::FrameKind;
-pub(crate) use remains::Remains;
-pub(crate) use rules::{Action, Rule};
 pub(crate) use stream::Line;
+pub(crate) use verdict::Verdict;

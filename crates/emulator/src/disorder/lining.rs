@@ -5,7 +5,7 @@ use eventhubs_amqp::engine::Connection;
 use super::Standing;
 use crate::broker::Broker;
 use crate::fault::{Direction, Effect, Fault, FaultId, Performative, Point, Registry, SHAPES};
-use crate::line::{FrameKind, LineControl, Ring, Shaping, Trip, Way};
+use crate::line::{FrameKind, LineControl, Shaping, Trip, Verdict, Way};
 
 impl Broker {
     /// Brings the byte layer up to date with the faults there are: what was lifted ends, trips
@@ -56,7 +56,7 @@ impl Broker {
         }
         let mut rings = Vec::new();
         self.line.take_rings(&mut rings);
-        for Ring { key, .. } in rings {
+        for key in rings {
             let id = FaultId(key);
             let fault = self.namespace.faults.read(|registry| registry.fault(id));
             let Some(fault) = fault.filter(|fault| fault.point.is_of_the_line()) else {
@@ -101,7 +101,9 @@ impl Broker {
             Effect::ExtendedHeaders => last(Shaping::ExtendedHeaders),
             Effect::Write(frame) => self.line.write(vec![frame.clone()]),
             Effect::Truncate => self.line.truncate(),
-            Effect::Swallow => self.line.swallow(),
+            Effect::Swallow => self.line.judge(Verdict::Swallow),
+            Effect::Duplicate => self.line.judge(Verdict::Duplicate),
+            Effect::Delay(delay) => self.line.judge(Verdict::Delay(*delay)),
             Effect::Eof | Effect::Reset => {
                 // Nothing that came with the struck thing is looked at any more.
                 self.links.clear();

@@ -136,6 +136,7 @@ mod all_doors {
 
     use super::*;
     use crate::web_socket::ByteStream;
+    use crate::{Effect, Fault};
 
     fn ca_der(emulator: &Emulator) -> Vec<u8> {
         let pem = emulator.ca_pem().unwrap();
@@ -164,31 +165,53 @@ mod all_doors {
         TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap()
     }
 
+    async fn emulator(latency: Duration) -> Emulator {
+        let config = Config::default()
+            .with_hub("hub", 16)
+            .with_tls(loopback())
+            .with_web_socket(loopback())
+            .with_web_socket_tls(loopback())
+            .with_latency(latency);
+        Emulator::start(config).await.unwrap()
+    }
+
+    /// A stream through every door, through those for WebSocket with both protocols.
+    async fn streams(emulator: &Emulator) -> Vec<Box<dyn Stream>> {
+        let [amqp, amqps, ws, wss] = emulator.listeners() else { panic!() };
+        let ca = ca_der(emulator);
+        let mut streams: Vec<Box<dyn Stream>> = vec![
+            Box::new(TcpStream::connect(amqp.address).await.unwrap()),
+            Box::new(tls(amqps.address, ca.clone()).await),
+        ];
+        for (path, protocol) in
+            [("$servicebus/websocket", "AMQPWSB10"), ("$servicebus/websocket/", "amqp")]
+        {
+            let tcp = TcpStream::connect(ws.address).await.unwrap();
+            streams.push(web_socket(tcp, path, protocol).await);
+            let stream = tls(wss.address, ca.clone()).await;
+            streams.push(web_socket(stream, path, protocol).await);
+        }
+        streams
+    }
+
+    #[tokio::test]
+    async fn a_reset_reaches_the_client_through_every_door() {
+        let emulator = emulator(Duration::ZERO).await;
+        for door in 0..6 {
+            let stream = streams(&emulator).await.swap_remove(door);
+            let connection = within(Connection::dial_over(stream, plain())).await.unwrap();
+            emulator.inject(Fault::now(Effect::Reset)).unwrap();
+            let reason = within(connection.closed()).await;
+            let CloseReason::Transport(text) = &reason else { panic!("{reason:?}") };
+            assert!(text.contains("reset by peer"), "{text}");
+        }
+    }
+
     #[tokio::test]
     async fn events_go_round_through_every_door() {
         for latency in [Duration::ZERO, Duration::from_millis(1)] {
-            let config = Config::default()
-                .with_hub("hub", 16)
-                .with_tls(loopback())
-                .with_web_socket(loopback())
-                .with_web_socket_tls(loopback())
-                .with_latency(latency);
-            let emulator = Emulator::start(config).await.unwrap();
-            let [amqp, amqps, ws, wss] = emulator.listeners() else { panic!() };
-            let ca = ca_der(&emulator);
-            let mut streams: Vec<Box<dyn Stream>> = vec![
-                Box::new(TcpStream::connect(amqp.address).await.unwrap()),
-                Box::new(tls(amqps.address, ca.clone()).await),
-            ];
-            for (path, protocol) in
-                [("$servicebus/websocket", "AMQPWSB10"), ("$servicebus/websocket/", "amqp")]
-            {
-                let tcp = TcpStream::connect(ws.address).await.unwrap();
-                streams.push(web_socket(tcp, path, protocol).await);
-                let stream = tls(wss.address, ca.clone()).await;
-                streams.push(web_socket(stream, path, protocol).await);
-            }
-            for (partition, stream) in streams.into_iter().enumerate() {
+            let emulator = emulator(latency).await;
+            for (partition, stream) in streams(&emulator).await.into_iter().enumerate() {
                 let connection = within(Connection::dial_over(stream, plain())).await.unwrap();
                 round_trip(connection, partition).await;
             }

@@ -62,7 +62,8 @@ pub enum Effect {
     /// and end, an attach with attach and detach; a connect is refused, a name not resolved.
     Refuse(Reason),
     /// Answer: the usual, this much later. Only what follows on the same link (session,
-    /// connection) waits behind it.
+    /// connection) waits behind it. At [`Point::Frame`] on the way out: the frame and everything
+    /// behind it.
     Delay(#[cfg_attr(feature = "json", serde(with = "millis"))] Duration),
     /// Answer: none, ever.
     Ignore,
@@ -100,7 +101,7 @@ pub enum Effect {
     DelayAcknowledgement(#[cfg_attr(feature = "json", serde(with = "millis"))] Duration),
     /// Delivery: left out; the next event follows.
     Drop,
-    /// Delivery: sent twice.
+    /// Delivery: sent twice. At [`Point::Frame`]: the frame goes on twice.
     Duplicate,
     /// Delivery: these bytes in place of the message.
     Replace(#[cfg_attr(feature = "json", serde(with = "base64_bytes"))] Bytes),
@@ -209,7 +210,8 @@ impl Effect {
             Self::ShutWindow(_) => !before_links,
             Self::Refuse(_) => network || matches!(point, Open | Begin | Attach),
             Self::Delay(_) => {
-                before_links || request || matches!(point, Attach | Publish | Deliver)
+                let frame = matches!(point, Frame { direction: Direction::Out, .. });
+                before_links || request || frame || matches!(point, Attach | Publish | Deliver)
             }
             Self::Ignore => before_links || request || matches!(point, Attach | Publish),
             Self::RefuseLate { .. } | Self::WithholdCredit | Self::TrickleCredit { .. } => {
@@ -219,9 +221,8 @@ impl Effect {
             Self::Outcome(_) | Self::LoseAcknowledgement | Self::DelayAcknowledgement(_) => {
                 *point == Publish
             }
-            Self::Drop | Self::Duplicate | Self::Replace(_) | Self::Abort | Self::Unfinished => {
-                *point == Deliver
-            }
+            Self::Duplicate => matches!(point, Deliver | Frame { .. }),
+            Self::Drop | Self::Replace(_) | Self::Abort | Self::Unfinished => *point == Deliver,
             Self::StartIds(_) => matches!(point, Begin | Attach),
             Self::Latency { .. } | Self::Bandwidth(_) | Self::Chunks(_) | Self::ExtendedHeaders => {
                 *point == Now

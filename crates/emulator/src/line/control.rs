@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::abort::Abort;
 use super::bad_frame::BadFrame;
 use super::frames::FrameKind;
-use super::rules::Rule;
+use super::verdict::Verdict;
 
 /// Orders that may wait for the line to take them up, which it does at its next poll.
 const ORDERS_MAX: usize = 4096;
@@ -23,7 +23,7 @@ pub(crate) enum Way {
 }
 
 /// Something that changes bytes or their timing until it is lifted. Several add up: the slowest
-/// bandwidth, the smallest chunk, the longest latency, and every rule in order.
+/// bandwidth, the smallest chunk, and the longest latency.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Shaping {
     /// Nothing moves this way; the stream stays open. What is held back flows when it is lifted.
@@ -36,8 +36,6 @@ pub(crate) enum Shaping {
     Chunks(usize),
     /// Frames that go out have an extended header, as long as the peer takes frames of that size.
     ExtendedHeaders,
-    /// A rule for frames that go out.
-    Frames(Rule),
 }
 
 /// When a line rings. Counted from the moment it is set.
@@ -54,15 +52,6 @@ pub(crate) enum Trip {
     /// A frame of this kind has come, and the engine has not seen it; or it is about to go out,
     /// and no byte of it is. Rings for every such frame until it is cancelled.
     Frame(Way, FrameKind),
-}
-
-/// A ring of the bell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ring {
-    /// The key of the trip or shaping.
-    pub(crate) key: u64,
-    /// A trip rings once; a rule as often as it has struck.
-    pub(crate) times: u64,
 }
 
 /// Frames and bytes that went through a line. Protocol headers are bytes and no frames.
@@ -86,14 +75,14 @@ pub(super) enum Order {
     Reset,
     /// A trip under a key, with the counts at which it was set.
     Trip(u64, Trip, Counts),
-    /// The frame that was held when its trip rang is not to go on.
-    Swallow,
+    /// About the frame that was held when its trip rang.
+    Judge(Verdict),
 }
 
 #[derive(Debug, Default)]
 struct State {
     orders: Vec<Order>,
-    rings: Vec<Ring>,
+    rings: Vec<u64>,
     waker: Option<Waker>,
     /// The line is gone: nothing that is asked of it will happen.
     gone: bool,
@@ -102,8 +91,8 @@ struct State {
 /// The handle of one [`Line`](super::Line), shared between its driver's task and whoever makes
 /// things go wrong. Nothing here waits or fails; on a line that is gone, nothing happens.
 ///
-/// Keys are the caller's: a shaping or trip is lifted by the key under which it was set, and the
-/// key is what a ring names. One key may stand for several.
+/// Keys are the caller's: a shaping or trip is lifted by the key under which it was set, and a
+/// trip rings with it. One key may stand for several.
 #[derive(Debug, Default)]
 pub(crate) struct LineControl {
     /// Raised with every change that the line has to take up.
@@ -176,19 +165,19 @@ impl LineControl {
         self.rings_wait.load(Ordering::Acquire)
     }
 
-    /// Moves the rings into `rings`. Called in the driver's task; the line moves on at its next
+    /// Moves the keys of the trips that have rung into `rings`. Called in the driver's task; the line moves on at its next
     /// poll, after everything that the caller does in this turn.
-    pub(crate) fn take_rings(&self, rings: &mut Vec<Ring>) {
+    pub(crate) fn take_rings(&self, rings: &mut Vec<u64>) {
         self.change(|state| {
             rings.append(&mut state.rings);
             self.rings_wait.store(false, Ordering::Release);
         });
     }
 
-    /// Makes away with the frame that is held since a [`Trip::Frame`] rang. To be called in the
-    /// turn in which the ring was taken.
-    pub(crate) fn swallow(&self) {
-        self.order(Order::Swallow);
+    /// Decides on the frame that is held since a [`Trip::Frame`] rang. To be called in the turn in
+    /// which the ring was taken.
+    pub(crate) fn judge(&self, verdict: Verdict) {
+        self.order(Order::Judge(verdict));
     }
 
     /// What has gone through so far.
@@ -244,12 +233,8 @@ impl LineControl {
         self.version.load(Ordering::Acquire)
     }
 
-    pub(super) fn ring(&self, ring: Ring) {
-        let mut state = self.lock();
-        match state.rings.iter_mut().find(|other| other.key == ring.key) {
-            Some(other) => other.times = other.times.saturating_add(ring.times),
-            None => state.rings.push(ring),
-        }
+    pub(super) fn ring(&self, keys: &mut Vec<u64>) {
+        self.lock().rings.append(keys);
         self.rings_wait.store(true, Ordering::Release);
     }
 

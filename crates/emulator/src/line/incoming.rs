@@ -6,6 +6,7 @@ use bytes::{Buf, BytesMut};
 
 use super::fields::fields;
 use super::frames::{FrameKind, Passed, Walker};
+use super::verdict::Fate;
 
 /// Of an open: container, host name and max-frame-size.
 const KEPT: &[(FrameKind, usize)] = &[(FrameKind::Open, 4096)];
@@ -116,16 +117,15 @@ impl Incoming {
     }
 
     /// Goes on after a stop; returns the frames that the engine may now have.
-    pub(super) fn resume(&mut self, swallow: bool) -> u64 {
+    pub(super) fn resume(&mut self, fate: Fate) -> u64 {
         if self.held.take().is_none() {
             return 0;
         }
         let frame = self.frame.split();
-        if swallow {
-            return 0;
+        for _ in 0..fate.copies {
+            self.ready.extend_from_slice(&frame);
         }
-        self.ready.extend_from_slice(&frame);
-        1
+        fate.copies.into()
     }
 
     /// Gives up examining what is incomplete: no more is to come, or it is no longer wanted.

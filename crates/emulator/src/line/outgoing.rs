@@ -12,8 +12,8 @@ use super::bad_frame::{BadFrame, Scene};
 use super::craft;
 use super::frames::{FrameKind, Passed, Walker};
 use super::links::{self, Links};
-use super::rules::Verdict;
 use super::shape::Shape;
+use super::verdict::Fate;
 
 /// Bytes on their way at a time when they are late or held back; beyond that the engine has to
 /// wait, as on a full network.
@@ -99,6 +99,8 @@ pub(super) struct Outgoing {
     through: bool,
     /// A frame that stands still until its trip was heard.
     held: Option<(Bytes, Passed)>,
+    /// What becomes of it.
+    fate: Fate,
     stopped: bool,
     /// Bytes taken by this call that become one piece.
     stage: BytesMut,
@@ -108,8 +110,8 @@ pub(super) struct Outgoing {
     last_due: Option<Instant>,
     bad: VecDeque<(BadFrame, u64)>,
     end: End,
+    /// The largest frame that the peer takes.
     pub(super) max_frame_size: u32,
-    pub(super) struck: Vec<u64>,
 }
 
 impl Default for Outgoing {
@@ -120,6 +122,7 @@ impl Default for Outgoing {
             frame: BytesMut::new(),
             through: false,
             held: None,
+            fate: Fate::default(),
             stopped: false,
             stage: BytesMut::new(),
             queue: VecDeque::new(),
@@ -128,7 +131,6 @@ impl Default for Outgoing {
             bad: VecDeque::new(),
             end: End::Open,
             max_frame_size: UNKNOWN_MAX_FRAME_SIZE,
-            struck: Vec::new(),
         }
     }
 }
@@ -256,7 +258,7 @@ impl Outgoing {
     }
 
     fn examines(&self, shape: &Shape, stops: &Stops<'_>) -> bool {
-        shape.examines() || !stops.kinds.is_empty() || self.end == End::AskedWithin
+        shape.extended || !stops.kinds.is_empty() || self.end == End::AskedWithin
     }
 
     /// Keeps bytes of the frame under way until it is whole, or sends them on.
@@ -308,11 +310,9 @@ impl Outgoing {
         self.end = End::Reached;
     }
 
-    /// Puts a frame in line as the rules want it.
+    /// Puts a frame in line, with an extended header if need be.
     fn examine(&mut self, frame: &[u8], passed: Passed, shape: &mut Shape, now: Instant) {
-        let struck = &mut self.struck;
-        let verdict = shape.rules.judge(passed.kind, |key| struck.push(key));
-        let Verdict { copies, delay } = verdict;
+        let Fate { copies, delay } = std::mem::take(&mut self.fate);
         if copies == 0 {
             return;
         }
@@ -419,11 +419,11 @@ impl Outgoing {
         }
     }
 
-    /// Goes on after a stop; the frame that was held goes out unless it is swallowed.
-    pub(super) fn resume(&mut self, swallow: bool) {
+    /// Goes on after a stop; this becomes of the frame that was held.
+    pub(super) fn resume(&mut self, fate: Fate) {
         self.stopped = false;
-        if swallow {
-            self.held = None;
+        if self.held.is_some() {
+            self.fate = fate;
         }
     }
 
@@ -493,11 +493,6 @@ impl Outgoing {
     /// Whether nothing waits for the stream.
     pub(super) fn is_drained(&self) -> bool {
         self.queue.is_empty() && self.stage.is_empty()
-    }
-
-    /// Whether the stream is to end behind what is queued.
-    pub(super) fn is_ending(&self) -> bool {
-        self.end == End::Reached
     }
 }
 

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use super::bucket::Bucket;
 use super::control::{Shaping, Way};
 use super::jitter::Jitter;
-use super::rules::Rules;
 
 /// Shapings in force at a time; more are left out.
 const SHAPINGS_MAX: usize = 1024;
@@ -22,7 +21,6 @@ pub(super) struct Shape {
     pub(super) bucket_out: Option<Bucket>,
     pub(super) chunk: Option<usize>,
     pub(super) extended: bool,
-    pub(super) rules: Rules,
 }
 
 impl Shape {
@@ -30,15 +28,11 @@ impl Shape {
         if self.entries.len() >= SHAPINGS_MAX {
             return;
         }
-        if let Shaping::Frames(rule) = &shaping {
-            self.rules.add(key, *rule);
-        }
         self.entries.push((key, shaping));
         self.derive(now);
     }
 
     pub(super) fn lift(&mut self, key: u64, now: Instant) {
-        self.rules.remove(key);
         self.entries.retain(|(other, _)| *other != key);
         self.derive(now);
     }
@@ -59,12 +53,7 @@ impl Shape {
             && self.jitter.is_none()
             && self.bucket_out.is_none()
             && self.chunk.is_none()
-            && !self.examines()
-    }
-
-    /// Whether outgoing frames have to be looked at one by one.
-    pub(super) fn examines(&self) -> bool {
-        self.extended || !self.rules.is_empty()
+            && !self.extended
     }
 
     /// Works out what the entries amount to. What has a state keeps it unless it has changed.
@@ -85,7 +74,6 @@ impl Shape {
                 Shaping::Bandwidth(Way::Out, rate) => rate_out = least(rate_out, *rate),
                 Shaping::Chunks(size) => chunk = least(chunk, (*size).max(1)),
                 Shaping::ExtendedHeaders => self.extended = true,
-                Shaping::Frames(_) => {}
             }
         }
         (self.latency, self.chunk) = (latency, chunk);

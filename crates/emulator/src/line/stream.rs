@@ -9,12 +9,13 @@ use eventhubs_amqp::net::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use super::control::{Counts, LineControl, Order, Ring, Way};
+use super::control::{Counts, LineControl, Order, Way};
 use super::incoming::Incoming;
 use super::outgoing::{Next, Outgoing, Taken};
 use super::remains::{Remains, discard};
 use super::shape::Shape;
 use super::trips::{Reached, Trips};
+use super::verdict::Fate;
 
 /// Bytes read at a time when they are counted or slowed down.
 const READ_MAX: usize = 16 << 10;
@@ -202,7 +203,7 @@ impl<S: Stream> Core<S> {
         let mut orders = std::mem::take(&mut self.orders);
         self.version = self.control.take_up(&mut orders, cx);
         let now = Instant::now().into_std();
-        let mut swallow = false;
+        let mut fate = Fate::default();
         for order in orders.drain(..) {
             match order {
                 Order::Apply(key, shaping) => self.shape.apply(key, shaping, now),
@@ -224,12 +225,12 @@ impl<S: Stream> Core<S> {
                     self.stream = None;
                 }
                 Order::Trip(key, trip, counts) => self.trips.set(key, trip, &counts),
-                Order::Swallow => swallow = true,
+                Order::Judge(verdict) => fate = fate.and(verdict),
             }
         }
         self.orders = orders;
         if self.hold.as_ref().is_some_and(|hold| hold.rung) && !self.control.has_rung() {
-            self.resume(swallow);
+            self.resume(fate);
         }
         self.check_trips();
     }
@@ -239,15 +240,15 @@ impl<S: Stream> Core<S> {
         if let Some(hold) = self.hold.as_mut().filter(|hold| !hold.rung) {
             hold.keys.retain(|key| !gone(*key));
             if hold.keys.is_empty() {
-                self.resume(false);
+                self.resume(Fate::default());
             }
         }
     }
 
-    fn resume(&mut self, swallow: bool) {
+    fn resume(&mut self, fate: Fate) {
         self.hold = None;
-        self.outgoing.resume(swallow);
-        let frames = self.incoming.resume(swallow);
+        self.outgoing.resume(fate);
+        let frames = self.incoming.resume(fate);
         self.count_in(0, frames);
     }
 
@@ -288,9 +289,7 @@ impl<S: Stream> Core<S> {
         let is_out = !hold.after_output || (self.outgoing.is_drained() && !self.unflushed);
         if !hold.rung && read && is_out && hold.after_input == 0 {
             hold.rung = true;
-            for key in hold.keys.drain(..) {
-                self.control.ring(Ring { key, times: 1 });
-            }
+            self.control.ring(&mut hold.keys);
             cx.waker().wake_by_ref();
         }
         true
@@ -445,15 +444,10 @@ impl<S: Stream> Core<S> {
         }
         let now = Instant::now().into_std();
         self.outgoing.settle(&mut self.shape, alone, now);
-        let result = match self.shape.silence_out {
+        match self.shape.silence_out {
             true => Ok(()),
             false => self.write_due(cx, now),
-        };
-        for key in self.outgoing.struck.drain(..) {
-            self.control.ring(Ring { key, times: 1 });
-            cx.waker().wake_by_ref();
         }
-        result
     }
 
     fn write_due(&mut self, cx: &mut Context<'_>, now: std::time::Instant) -> io::Result<()> {

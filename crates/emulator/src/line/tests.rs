@@ -12,7 +12,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
 
 use super::craft;
-use super::{Abortable, Line, LineControl, Remains};
+use super::remains::Remains;
+use super::{Abortable, Line, LineControl};
 use crate::memory::{self, MemoryStream};
 
 /// A client's end, the line at the other, and what controls it.
@@ -67,11 +68,6 @@ async fn client_gets(pair: &mut Pair) -> Vec<u8> {
             all(&mut pair.client).await
         }
     }
-}
-
-/// What the line gets in an hour.
-async fn line_gets(pair: &mut Pair) -> Vec<u8> {
-    all(&mut pair.line).await
 }
 
 /// What a future gives, if it ever gives anything.

@@ -4,9 +4,12 @@ use eventhubs_amqp::codec::condition;
 use eventhubs_amqp::codec::message::Message;
 use eventhubs_amqp::codec::performative::Performative;
 use eventhubs_amqp::engine::{CloseReason, LinkId};
-use eventhubs_emulator::{BadFrame, Effect, Emulator, Fault, Lie, Place, Point, Scope, Stray};
+use eventhubs_emulator::{
+    BadFrame, Direction, Effect, Emulator, Fault, Lie, Performative as Kind, Place, Point, Scope,
+    Stray,
+};
 
-use crate::client::{Client, FIRST, What, emulator, event};
+use crate::client::{Client, FIRST, SECOND, What, emulator, event};
 
 /// A client that receives with plenty of credit, and has just met a bad frame.
 struct Struck {
@@ -200,4 +203,37 @@ async fn bad_frames_strike_at_any_point() {
     let mut last: Vec<_> = dispositions.collect();
     last.sort_unstable();
     assert_eq!(last, [None, Some(u32::MAX)], "the bad one and its own");
+}
+
+#[tokio::test(start_paused = true)]
+async fn single_frames_go_on_twice_late_or_not_at_all() {
+    let emulator = emulator().await;
+    let mut client = Client::open(&emulator).await;
+    let sender = client.sender("hub/Partitions/0").await;
+    let frame = |direction, performative| Point::Frame { direction, performative };
+    let disposition = frame(Direction::Out, Kind::Disposition);
+    emulator.inject(Fault::at(disposition, Effect::Duplicate)).unwrap();
+    client.publish(sender, "a").await;
+    client.settle().await;
+    let dispositions = |client: &Client| {
+        let frames = client.frames().into_iter();
+        frames.filter(|(_, frame, _)| matches!(frame, Performative::Disposition(_))).count()
+    };
+    assert_eq!(dispositions(&client), 2);
+    emulator.inject(Fault::at(disposition, Effect::Delay(5 * SECOND))).unwrap();
+    let start = client.age();
+    client.publish(sender, "b").await;
+    assert_eq!((client.age() - start).as_secs(), 5);
+    // On the way in: the message never arrives, and the next one twice.
+    let transfer = frame(Direction::In, Kind::Transfer);
+    emulator.inject(Fault::at(transfer, Effect::Swallow)).unwrap();
+    client.settle().await;
+    let lost = client.send(sender, "lost").await;
+    client.run(60 * SECOND).await;
+    assert!(!client.outcomes().contains(&lost));
+    emulator.inject(Fault::at(transfer, Effect::Duplicate)).unwrap();
+    client.settle().await;
+    client.publish(sender, "c").await;
+    client.settle().await;
+    assert_eq!(Client::stored(&emulator).await, ["a", "b", "c", "c"]);
 }

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::line::craft::code;
 use crate::line::outgoing::{IN_FLIGHT_MAX, WAITING_MAX};
-use crate::line::{Action, FrameKind, Ring, Rule, Shaping, Way};
+use crate::line::{Shaping, Way};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLI: Duration = Duration::from_millis(1);
@@ -227,41 +227,6 @@ async fn extended_headers_are_legal_and_no_frame_grows_too_large() {
         rest = behind;
     }
     assert!(rest.is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn frames_are_swallowed_duplicated_and_delayed_by_kind() {
-    let mut pair = pair();
-    let rule = |kind, action| Shaping::Frames(Rule { kind, after: 0, times: None, action });
-    pair.control.apply(1, rule(Some(FrameKind::Detach), Action::Swallow));
-    pair.control.apply(2, rule(Some(FrameKind::Begin), Action::Duplicate));
-    pair.control.apply(3, rule(Some(FrameKind::Transfer), Action::Delay(SECOND)));
-    let [flow, detach, begin, transfer] =
-        [code::FLOW, code::DETACH, code::BEGIN, code::TRANSFER].map(|code| frame(code, 1, 1));
-    let sent = [&flow, &detach, &begin, &transfer, &flow].map(Vec::as_slice).concat();
-    let start = Instant::now();
-    // Cut anywhere, it comes to the same.
-    for part in sent.chunks(5) {
-        pair.line.write_all(part).await.unwrap();
-    }
-    let expected = [&flow, &begin, &begin, &transfer, &flow].map(Vec::as_slice).concat();
-    let late = transfer.len() + flow.len();
-    let mut got = vec![0; expected.len() - late];
-    pair.client.read_exact(&mut got).await.unwrap();
-    assert_eq!(start.elapsed(), Duration::ZERO);
-    let rest = client_gets(&mut pair).await;
-    assert_eq!([got, rest].concat(), expected);
-    let mut rings = Vec::new();
-    assert!(pair.control.has_rung());
-    pair.control.take_rings(&mut rings);
-    assert_eq!(rings, [1, 2, 3].map(|key| Ring { key, times: 1 }));
-    // Lifted, they let everything pass, and the line is as it was.
-    for key in 1..4 {
-        pair.control.lift(key);
-    }
-    pair.line.write_all(&sent).await.unwrap();
-    assert_eq!(client_gets(&mut pair).await, sent);
-    assert_eq!(pair.control.counts().frames_out, 10, "frames are counted as the engine wrote them");
 }
 
 #[tokio::test(start_paused = true)]

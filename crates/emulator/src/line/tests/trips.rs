@@ -1,10 +1,13 @@
 use std::task::{Context, Poll, Waker};
 
-use tokio::io::{AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::Instant;
 
 use super::*;
 use crate::line::craft::code;
-use crate::line::{Action, BadFrame, FrameKind, Ring, Rule, Shaping, Trip, Way};
+use crate::line::{BadFrame, FrameKind, Shaping, Trip, Verdict, Way};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// What one read of the line gives, if anything.
 fn read(line: &mut Line<MemoryStream>) -> Option<Vec<u8>> {
@@ -35,12 +38,6 @@ fn rings(pair: &Pair) -> Vec<u64> {
         pair.control.take_rings(&mut rings);
     }
     rings
-        .into_iter()
-        .map(|Ring { key, times }| {
-            assert_eq!(times, 1);
-            key
-        })
-        .collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -83,8 +80,8 @@ async fn frames_and_bytes_in_are_handed_over_up_to_the_trip_and_nothing_is_answe
 async fn frames_and_bytes_go_out_up_to_the_trip() {
     let sent = frames(code::FLOW, 0..5);
     let one = sent.len() / 5;
-    let rule = Rule { kind: Some(FrameKind::End), after: 0, times: None, action: Action::Swallow };
-    for shaping in [None, Some(Shaping::Frames(rule)), Some(Shaping::Chunks(3))] {
+    let long = Shaping::Latency { delay: SECOND, jitter: Duration::ZERO, seed: 0 };
+    for shaping in [None, Some(long), Some(Shaping::Chunks(3))] {
         for (trip, at) in [
             (Trip::FramesOut(3), 3 * one),
             (Trip::BytesOut(3), 3),
@@ -104,6 +101,7 @@ async fn frames_and_bytes_go_out_up_to_the_trip() {
             assert_eq!(written, at, "{trip:?}");
             while !pair.control.has_rung() {
                 assert!(read(&mut pair.line).is_none());
+                tokio::time::advance(SECOND / 10).await;
             }
             let out = all(&mut pair.client).await;
             assert_eq!(out, sent[..at], "{trip:?}: no byte more");
@@ -117,16 +115,20 @@ async fn frames_and_bytes_go_out_up_to_the_trip() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn frames_of_a_kind_stop_before_they_are_seen() {
+async fn frames_of_a_kind_stop_before_they_are_seen_and_go_on_as_judged() {
     let [flow, detach] = [code::FLOW, code::DETACH].map(|code| frame(code, 1, 1));
     let sent = [&flow, &detach, &flow, &detach].map(Vec::as_slice).concat();
-    for swallow in [false, true] {
+    for (verdict, copies) in [
+        (None, 1),
+        (Some(Verdict::Swallow), 0),
+        (Some(Verdict::Duplicate), 2),
+        (Some(Verdict::Delay(SECOND)), 1),
+    ] {
         let mut pair = pair();
         pair.control.trip(8, Trip::Frame(Way::In, FrameKind::Detach));
         pair.control.trip(9, Trip::Frame(Way::Out, FrameKind::Detach));
         pair.client.write_all(&sent).await.unwrap();
-        let mut got = Vec::new();
-        let mut expected = Vec::new();
+        let (mut got, mut expected) = (Vec::new(), Vec::new());
         for _ in 0..2 {
             while !pair.control.has_rung() {
                 got.extend(read(&mut pair.line).unwrap_or_default());
@@ -134,36 +136,43 @@ async fn frames_of_a_kind_stop_before_they_are_seen() {
             expected.extend_from_slice(&flow);
             assert_eq!(got, expected, "no byte of the frame");
             assert_eq!(rings(&pair), [8]);
-            if swallow {
-                pair.control.swallow();
-            } else {
-                expected.extend_from_slice(&detach);
-            }
+            verdict.iter().for_each(|verdict| pair.control.judge(*verdict));
+            expected.extend(detach.repeat(copies));
         }
         got.extend(all(&mut pair.line).await);
-        assert_eq!(got, expected);
+        assert_eq!(got, expected, "{verdict:?}");
 
-        let (mut written, mut got) = (0, Vec::new());
-        let mut expected = Vec::new();
+        let (mut written, mut got, mut expected) = (0, Vec::new(), Vec::new());
         for _ in 0..2 {
             while !pair.control.has_rung() {
-                written += write(&mut pair.line, &sent[written..]);
+                // Cut anywhere, it comes to the same.
+                let most = sent.len().min(written + 7);
+                written += write(&mut pair.line, &sent[written..most]);
                 assert_eq!(read(&mut pair.line), None);
             }
             got.extend(all(&mut pair.client).await);
             expected.extend_from_slice(&flow);
             assert_eq!(got, expected, "no byte of the frame");
             assert_eq!(rings(&pair), [9]);
-            if swallow {
-                pair.control.swallow();
-            } else {
-                expected.extend_from_slice(&detach);
+            verdict.iter().for_each(|verdict| pair.control.judge(*verdict));
+            expected.extend(detach.repeat(copies));
+            let start = Instant::now();
+            let late = matches!(verdict, Some(Verdict::Delay(_)));
+            if late {
+                assert_eq!(read(&mut pair.line), None);
+                let mut first = [0; 1];
+                let mut sink = [0];
+                tokio::select! {
+                    byte = pair.client.read_exact(&mut first) => { byte.unwrap(); }
+                    _ = pair.line.read(&mut sink) => panic!("nothing was sent"),
+                }
+                assert_eq!(start.elapsed(), SECOND);
+                got.push(first[0]);
             }
         }
-        pair.control.lift(8);
-        pair.control.lift(9);
         got.extend(client_gets(&mut pair).await);
-        assert_eq!(got, expected);
+        assert_eq!(got, expected, "{verdict:?}");
+        assert_eq!(pair.control.counts().frames_out, 4, "as the engine wrote them");
     }
 }
 
@@ -240,6 +249,5 @@ async fn a_trip_wakes_the_task_that_is_to_hear_it() {
         }
     });
     timeout(Duration::from_secs(1), heard).await.expect("it rings");
-    let mut cx = Context::from_waker(Waker::noop());
-    assert!(std::pin::Pin::new(&mut pair.line).poll_flush(&mut cx).is_ready());
+    assert_eq!(rings(&pair), [8]);
 }

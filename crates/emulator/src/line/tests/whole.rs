@@ -12,7 +12,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt, ReadBuf};
 use super::*;
 use crate::config::Config;
 use crate::hub::Namespace;
-use crate::line::{Action, FrameKind, Rule, Shaping, Trip, Way};
+use crate::line::{FrameKind, Shaping, Trip, Way};
 use crate::wire::{self, Wire};
 
 /// Everything that a client and the emulator write to each other: SASL, tokens, a batch, events
@@ -113,12 +113,6 @@ async fn through(
 
 fn shaping() -> impl Strategy<Value = Shaping> {
     let millis = |most: u64| (0..most).prop_map(Duration::from_millis);
-    let spared = Shaping::Frames(Rule {
-        kind: Some(FrameKind::Unknown),
-        after: 0,
-        times: None,
-        action: Action::Swallow,
-    });
     prop_oneof![
         (millis(50), millis(50), any::<u64>()).prop_map(|(delay, jitter, seed)| Shaping::Latency {
             delay,
@@ -128,13 +122,6 @@ fn shaping() -> impl Strategy<Value = Shaping> {
         (10_000..100_000_000_u64).prop_map(|rate| Shaping::Bandwidth(Way::Out, rate)),
         (10_000..100_000_000_u64).prop_map(|rate| Shaping::Bandwidth(Way::In, rate)),
         (64..9_000_usize).prop_map(Shaping::Chunks),
-        Just(spared),
-        millis(3).prop_map(|delay| Shaping::Frames(Rule {
-            kind: Some(FrameKind::Attach),
-            after: 1,
-            times: Some(2),
-            action: Action::Delay(delay),
-        })),
     ]
 }
 
