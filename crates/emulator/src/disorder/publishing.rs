@@ -130,6 +130,7 @@ impl Broker {
         };
         let now = self.namespace.clock.now();
         if let Err(error) = producer.publish(delivery, now) {
+            self.note(format!("A message was rejected: {error}"));
             return Done::Outcome(DeliveryState::Rejected(Some(error)));
         }
         let Some(struck) = self.strike_link(Point::Stored, link) else {

@@ -3,6 +3,7 @@
 //! clock is paused.
 #![cfg(test)]
 
+mod chaos;
 mod client;
 mod deliveries;
 mod endings;
@@ -10,6 +11,7 @@ mod frames;
 mod links;
 mod network;
 mod nodes;
+mod points;
 mod sends;
 mod service_rows;
 mod table;
