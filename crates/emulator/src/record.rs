@@ -125,11 +125,11 @@ impl Entry {
 }
 
 impl Lines {
-    fn add(&mut self, frame: &Json) {
+    /// Adds a JSON object.
+    fn add(&mut self, text: String) {
         if self.stopped.is_some() {
             return;
         }
-        let text = frame.to_string();
         self.bytes += text.len();
         match self.bytes > CONNECTION_BYTES_MAX {
             true => self.stop("full"),
@@ -151,7 +151,7 @@ pub(crate) struct Page {
 impl Page {
     /// Adds a frame; nothing after a stop.
     fn add(&self, frame: &Json) {
-        self.entry.lock().add(frame);
+        self.entry.lock().add(frame.to_string());
     }
 
     /// Ends the record.

@@ -195,8 +195,8 @@ fn what_are_no_frames_ends_a_record() {
 fn records_are_bounded() {
     let record = Record::new(true);
     let page = record.begin(1, None).unwrap();
-    let long = json!({ "text": "x".repeat(1 << 20) });
-    let fill = |page: Page| (0..3).for_each(|_| page.add(&long));
+    let long = format!("\"{}\"", "x".repeat(1 << 20));
+    let fill = |page: Page| (0..3).for_each(|_| page.entry.lock().add(long.clone()));
     fill(page);
     let told: Json = serde_json::from_str(&record.to_json(Some(1))).unwrap();
     assert_eq!(told["connections"][0]["stopped"], "full");
