@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use eventhubs_amqp::net::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -130,4 +131,53 @@ async fn whoever_waits_is_answered_when_the_emulator_stops() {
     read.unwrap();
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+/// The three ports of a running emulator, each over its own socket.
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn every_port_is_reached_over_its_socket() {
+    use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+
+    let local = |kind| Listener::new(kind, (std::net::Ipv4Addr::LOCALHOST, 0).into());
+    let config = Config::default()
+        .with_listener(local(ListenerKind::Control))
+        .with_listener(local(ListenerKind::Http))
+        .with_listener(local(ListenerKind::HttpTls));
+    let emulator = crate::Emulator::start(config).await.unwrap();
+    let [_, control, http, https] = emulator.listeners() else { panic!() };
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n");
+    let mut answers = Vec::new();
+    for (listener, path) in [(control, "/health"), (http, "/"), (https, "/")] {
+        let tcp = tokio::net::TcpStream::connect(listener.address).await.unwrap();
+        let mut stream: Box<dyn Stream> = match listener.kind {
+            ListenerKind::HttpTls => {
+                let mut roots = rustls::RootCertStore::empty();
+                let pem = emulator.ca_pem().unwrap();
+                roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
+                let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+                let config = rustls::ClientConfig::builder_with_provider(provider)
+                    .with_safe_default_protocol_versions()
+                    .unwrap()
+                    .with_root_certificates(roots)
+                    .with_no_client_auth();
+                let name = ServerName::try_from("127.0.0.1").unwrap();
+                let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+                Box::new(connector.connect(name, tcp).await.unwrap())
+            }
+            _ => Box::new(tcp),
+        };
+        stream.write_all(get(path).as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        answers.push(answer);
+    }
+    assert!(answers[0].contains("{\"status\":\"ok\"}"));
+    assert!(answers[1].contains("Nobody is connected") && answers[2].contains("</html>"));
+    let amqp = emulator.addresses()[0];
+    assert!(answers[1].contains(&format!("Endpoint=sb://{amqp};")), "{}", answers[1]);
+    assert!(!answers.concat().contains(crate::DEFAULT_KEY), "the key is not shown");
+    assert!(emulator.snapshot().await.connections.is_empty(), "none of them speaks AMQP");
+    emulator.shutdown().await;
 }

@@ -243,6 +243,26 @@ fn only_those_who_may_manage() {
 }
 
 #[test]
+fn tokens_of_entra_id_are_taken_when_they_are_wanted() {
+    let token =
+        crate::jwt::tests::token(r#"{"aud":"https://eventhubs.azure.net","exp":4000000000}"#);
+    let status = |config: &Config, authorization: &str| {
+        let mut request = request("GET", "/hub", "");
+        let value = HeaderValue::from_str(authorization).unwrap();
+        request.headers_mut().insert(header::AUTHORIZATION, value);
+        answer(&office(config).0, "https", &request).status().as_u16()
+    };
+    let wanted = Config { jwt: true, ..Config::default() };
+    for authorization in [token.clone(), format!("Bearer {token}"), format!("bearer  {token}")] {
+        assert_eq!(status(&wanted, &authorization), 200, "{authorization}");
+        assert_eq!(status(&Config::default(), &authorization), 401);
+    }
+    assert_eq!(status(&wanted, "Bearer a.b.c"), 401);
+    let old = crate::jwt::tests::token(r#"{"aud":"https://eventhubs.azure.net","exp":1}"#);
+    assert_eq!(status(&wanted, &old), 401);
+}
+
+#[test]
 fn the_root_lists_nothing() {
     let office = shop();
     let root = call(&office, "GET", "/?api-version=2017-04", "", false);
