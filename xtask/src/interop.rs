@@ -1,74 +1,106 @@
 //! `cargo xtask interop`: official clients, unmodified, against our emulator.
 //!
-//! Builds the emulator, makes a Python environment under `target` with exactly the packages of
-//! `interop/requirements.txt`, and runs `interop/run.py`, which starts and ends the emulator.
+//! Builds the emulator, makes the runners of the clients ready (see `interop/README.md`), and runs
+//! each of them on each transport, two beside each other, every one with emulators of its own. Then
+//! events that each client wrote are read by each. At the end a browser looks at the live view, and
+//! our engine meets other implementations of AMQP.
 
-use std::path::{Path, PathBuf};
+mod defects;
+mod emulator;
+mod job;
+mod matrix;
+mod options;
+mod programs;
+mod schedule;
 
+use std::rc::Rc;
+
+use self::defects::Defects;
+use self::job::{Cross, Job, Task};
+use self::matrix::{Client, Transport};
+use self::options::Options;
+use self::programs::Programs;
+use self::schedule::Setting;
 use crate::failure::Failure;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{page, process, strangers, terminal};
+use crate::{page, strangers, terminal};
 
-const REQUIREMENTS: &str = "interop/requirements.txt";
+/// A part of a full run that is not about official clients.
+type Part = (&'static str, fn(&Workspace) -> Result<Tally, Failure>);
+
+const PARTS: &[Part] = &[("page", page::run), ("strangers", strangers::run)];
+const EVENTS: &str = "interop/cross-events.json";
 
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<Tally, Failure> {
+    let options = Options::parse(arguments)?;
+    let pairs = options.pairs();
     let emulator =
         workspace.build(&["--package", "eventhubs-emulator", "--bin", "eventhubs-emulator"])?;
-    let python = environment(workspace)?;
-    let mut command = workspace.command(&python);
-    command.arg("interop/run.py").args(arguments).arg("--emulator").arg(&emulator);
+    let mut defects = Defects::read(workspace)?;
+    let programs = Programs::prepare(workspace, &pairs)?;
+    let folder = workspace.path("target/interop");
+    std::fs::create_dir_all(&folder).map_err(|error| Failure::io(folder.display(), &error))?;
+    let setting = Setting {
+        workspace,
+        programs: &programs,
+        emulator: &emulator,
+        folder: &folder,
+        options: &options,
+    };
+    let mut tally = schedule::run(&setting, jobs(&pairs, || Task::Cases), &mut defects)?;
+    tally.add(exchange(&setting, &pairs, &mut defects)?);
+    if options.is_everything() {
+        for (name, part) in PARTS {
+            match part(workspace) {
+                Ok(found) => tally.add(found),
+                Err(failure) => {
+                    terminal::line(format_args!("FAIL {name}: {failure}"));
+                    tally.failed += 1;
+                }
+            }
+        }
+        for what in defects.unused() {
+            terminal::line(format_args!("FAIL known-defects: no case is about this one: {what}"));
+            tally.failed += 1;
+        }
+    }
+    defects.print();
+    terminal::line(tally);
+    match tally {
+        Tally { failed: 0, passed: 1.. } => Ok(tally),
+        _ => Err(Failure::new(tally.to_string())),
+    }
+}
+
+/// Every client writes, then every client reads what each has written.
+fn exchange(
+    setting: &Setting<'_>,
+    pairs: &[(Client, Transport)],
+    defects: &mut Defects,
+) -> Result<Tally, Failure> {
+    let is_common = |pair: &&(Client, Transport)| Transport::COMMON.contains(&pair.1);
+    let common: Vec<_> = pairs.iter().filter(is_common).copied().collect();
+    let is_wanted = |client: &(Client, Transport)| match &setting.options.only {
+        Some(only) => job::reading(client.0).contains(only.as_str()),
+        None => true,
+    };
     let mut tally = Tally::default();
-    let status = process::watch(&mut command, |line| {
-        terminal::line(line);
-        if let Some(found) = Tally::of_runner(line) {
-            tally = found;
-        }
-    })?;
-    if !status.success() || tally.failed > 0 {
-        return Err(Failure::new(format!("interop/run.py ended with {status}; {tally}")));
+    if !common.iter().any(is_wanted) {
+        return Ok(tally);
     }
-    if tally.passed == 0 {
-        return Err(Failure::new("interop/run.py passed nothing: it ran no client"));
-    }
-    if !arguments.iter().any(|argument| argument == "--quick" || argument == "--only") {
-        tally.add(page::run(workspace)?);
-        let found = strangers::run(workspace)?;
-        tally.add(found);
-        terminal::line(format_args!("{tally}"));
-        if found.failed > 0 {
-            return Err(Failure::new(format!("our engine and its strangers: {found}")));
-        }
+    let events = serde_json::from_str(&setting.workspace.read(EVENTS)?)
+        .map_err(|error| Failure::new(format!("{EVENTS}: {error}")))?;
+    let cross = Rc::new(Cross::start(setting.emulator, setting.folder, &common, events)?);
+    for step in [
+        jobs(&common, || Task::Write(Rc::clone(&cross))),
+        jobs(&common, || Task::Read(Rc::clone(&cross))),
+    ] {
+        tally.add(schedule::run(setting, step, defects)?);
     }
     Ok(tally)
 }
 
-/// The Python of an environment that holds the required packages. It is made again when the list
-/// of packages changes.
-fn environment(workspace: &Workspace) -> Result<PathBuf, Failure> {
-    let folder = workspace.path("target/interop-venv");
-    let python = folder.join("bin/python");
-    let stamp = folder.join("requirements.txt");
-    let wanted = workspace.read(REQUIREMENTS)?;
-    if python.exists() && std::fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
-        return Ok(python);
-    }
-    make_environment(workspace, &folder)?;
-    let mut install = workspace.command(&python);
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-    install.args(["--requirement", REQUIREMENTS]);
-    process::run(&mut install)?;
-    std::fs::write(&stamp, wanted).map_err(|error| Failure::io(stamp.display(), &error))?;
-    Ok(python)
-}
-
-fn make_environment(workspace: &Workspace, folder: &Path) -> Result<(), Failure> {
-    let mut make = workspace.command("python3");
-    make.args(["-m", "venv", "--clear"]).arg(folder);
-    process::run(&mut make).map_err(|failure| {
-        Failure::new(format!(
-            "{failure}; interop needs Python 3.9 or later with venv \
-             (Debian and Ubuntu: apt-get install python3 python3-venv)"
-        ))
-    })
+fn jobs(pairs: &[(Client, Transport)], task: impl Fn() -> Task) -> Vec<Job> {
+    pairs.iter().map(|&(client, transport)| Job { client, transport, task: task() }).collect()
 }

@@ -13,6 +13,7 @@ mod failure;
 mod fuzz;
 mod interop;
 mod layers;
+mod packages;
 mod page;
 mod process;
 mod rust_source;
@@ -65,7 +66,7 @@ const VERBS: &[Verb] = &[
     },
     Verb {
         name: "interop",
-        usage: "[--quick]",
+        usage: "[--quick] [--client C] [--transport T] [--only PATTERN]",
         does: "official clients against our emulator",
         run: interop::run,
     },

@@ -6,14 +6,13 @@
 use crate::failure::Failure;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{process, terminal};
+use crate::{packages, process, terminal};
 
 const FOLDER: &str = "interop/strangers";
-const LOCK: &str = "interop/strangers/package-lock.json";
 
 pub(crate) fn run(workspace: &Workspace) -> Result<Tally, Failure> {
     let peer = workspace.build(&["--package", "eventhubs-interop", "--bin", "peer"])?;
-    install(workspace)?;
+    packages::npm(workspace, FOLDER, "rhea")?;
     let mut command = workspace.command("python3");
     command.arg(format!("{FOLDER}/run.py")).arg("--peer").arg(&peer);
     let mut tally = Tally::default();
@@ -26,19 +25,4 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Tally, Failure> {
         0 => Err(Failure::new(format!("{FOLDER}/run.py ended with {status} and ran nothing"))),
         _ => Ok(tally),
     }
-}
-
-/// Installs the packages of the lock file, again when it changes.
-fn install(workspace: &Workspace) -> Result<(), Failure> {
-    let stamp = workspace.path(&format!("{FOLDER}/node_modules/.lock-as-installed"));
-    let wanted = workspace.read(LOCK)?;
-    if std::fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
-        return Ok(());
-    }
-    let mut install = workspace.command("npm");
-    install.args(["ci", "--silent", "--no-audit", "--no-fund", "--prefix", FOLDER]);
-    process::run(&mut install).map_err(|failure| {
-        Failure::new(format!("{failure}; the strangers need Node.js 20.15 or later with npm"))
-    })?;
-    std::fs::write(&stamp, wanted).map_err(|error| Failure::io(stamp.display(), &error))
 }

@@ -62,7 +62,10 @@ impl Emulator {
     }
 
     /// Receives one event.
-    async fn receive_one(&self, options: OpenReceiverOptions) -> Result<ReceivedEventData, Failure> {
+    async fn receive_one(
+        &self,
+        options: OpenReceiverOptions,
+    ) -> Result<ReceivedEventData, Failure> {
         let consumer = ConsumerClient::builder()
             .with_custom_endpoint(self.endpoint.clone())
             .open_with_connection_string(&self.connection_string, Some(&self.hub))
