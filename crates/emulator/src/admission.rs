@@ -16,7 +16,7 @@ use crate::management;
 use crate::names::{self, link};
 use crate::numbering;
 use crate::partition::Partition;
-use crate::producer::{Producer, Terms, Way};
+use crate::producer::{self, Producer, Terms, Way};
 use crate::requests::Answers;
 use crate::standing::Standing;
 
@@ -97,8 +97,8 @@ impl Broker {
                 let (number, partition) = partition_of(&hub, &partition)?;
                 let way = match numbering::claim(attach)? {
                     Some(claim) => {
-                        let identity = partition.attach_producer(claim);
-                        Way::Numbered(number, identity.map_err(numbering::refusal)?)
+                        let refuse = |error| producer::refusal(&hub, number, error);
+                        Way::Numbered(number, partition.attach_producer(claim).map_err(refuse)?)
                     }
                     None => Way::Partition(number),
                 };

@@ -24,7 +24,7 @@ pub use damage::Damage;
 pub use error::DataError;
 pub(crate) use folder::DataFolder;
 pub(crate) use manifest::{HubRecord, Manifest};
-pub(crate) use partition::PartitionJournal;
+pub(crate) use partition::{Before, PartitionJournal};
 
 /// How much a loss of power may cost when events are kept in a folder. A killed process never
 /// loses an acknowledged event, whatever is chosen here.

@@ -22,6 +22,7 @@ use crate::overview::ConnectionSnapshot;
 use crate::partition::Partition;
 #[cfg(feature = "http")]
 use crate::record::Record;
+use crate::sequencer::Sequencers;
 use crate::throttle::Throttle;
 use crate::tier::Tier;
 use crate::watch::Timers;
@@ -81,7 +82,7 @@ impl Changes {
     /// A partition without events.
     fn partition(&self, hub: &HubRecord, number: u32, limits: &Limits) -> Partition {
         let journal = self.folder.as_ref().map(|folder| folder.journal(hub, number));
-        Partition::new(PartitionLog::new(keep(hub.retention, limits)), journal)
+        Partition::new(keep(hub.retention, limits), journal)
     }
 }
 
@@ -113,8 +114,10 @@ impl Namespace {
             let mut partitions = VecDeque::new();
             for number in 0..record.partitions {
                 let mut log = PartitionLog::new(keep(record.retention, &config.limits));
-                let journal = folder.recover(record, number, &mut log, &mut damage)?;
-                let partition = Partition::new(log, Some(journal));
+                let mut sequencers = Sequencers::default();
+                let known = (&mut log, &mut sequencers);
+                let journal = folder.recover(record, number, known, &mut damage)?;
+                let partition = Partition::restored(log, sequencers, Some(journal));
                 partition.expire(now);
                 partitions.push_back(partition);
             }

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::bell::{Seat, Signal};
 use crate::event::{Incoming, Tail};
-use crate::journal::PartitionJournal;
+use crate::journal::{Before, PartitionJournal};
 use crate::log::{LogInfo, LogView, PartitionLog, PositionError, Retention, Stored};
 use crate::receivers::{Receiver, Receivers};
 use crate::selector::Start;
@@ -25,7 +25,7 @@ pub(crate) enum AdmissionError {
     Receivers(AmqpError),
 }
 
-/// Why a publication with a number is not stored.
+/// Why a producer with numbers is not let in, or its publication is not stored.
 #[derive(Debug, Error)]
 pub(crate) enum NumberedError {
     #[error(transparent)]
@@ -54,7 +54,6 @@ struct State {
     log: PartitionLog,
     /// Where events are kept besides, if they are.
     journal: Option<PartitionJournal>,
-    /// Not kept beyond the process: a producer that comes back says its numbers itself.
     sequencers: Sequencers,
     /// By consumer group.
     receivers: HashMap<String, Receivers<Seat>>,
@@ -63,15 +62,19 @@ struct State {
 }
 
 impl Partition {
-    /// A partition with what `log` holds, and a journal if it shall survive the process.
-    pub(crate) fn new(log: PartitionLog, journal: Option<PartitionJournal>) -> Self {
-        let state = State {
-            log,
-            journal,
-            sequencers: Sequencers::default(),
-            receivers: HashMap::new(),
-            waiting: Vec::new(),
-        };
+    /// A partition without events, and a journal if they shall survive the process.
+    pub(crate) fn new(retention: Retention, journal: Option<PartitionJournal>) -> Self {
+        Self::restored(PartitionLog::new(retention), Sequencers::default(), journal)
+    }
+
+    /// A partition as it was kept.
+    pub(crate) fn restored(
+        log: PartitionLog,
+        sequencers: Sequencers,
+        journal: Option<PartitionJournal>,
+    ) -> Self {
+        let state =
+            State { log, journal, sequencers, receivers: HashMap::new(), waiting: Vec::new() };
         Self { state: Mutex::new(state) }
     }
 
@@ -80,7 +83,7 @@ impl Partition {
     pub(crate) fn append(&self, events: &[Incoming], now: i64) -> io::Result<i64> {
         let (first, waiting) = {
             let mut state = self.lock();
-            let first = state.store(events, now)?;
+            let first = state.store(events, None, now)?;
             (first, std::mem::take(&mut state.waiting))
         };
         wake(waiting);
@@ -88,8 +91,15 @@ impl Partition {
     }
 
     /// Lets an idempotent producer in.
-    pub(crate) fn attach_producer(&self, claim: Claim) -> Result<Identity, SequenceError> {
-        self.lock().sequencers.attach(claim)
+    pub(crate) fn attach_producer(&self, claim: Claim) -> Result<Identity, NumberedError> {
+        let mut state = self.lock();
+        let identity = state.sequencers.attach(claim)?;
+        let producer = state.sequencers.producer(identity.id).cloned();
+        let State { log, sequencers, journal, .. } = &mut *state;
+        if let (Some(journal), Some(producer)) = (journal, producer) {
+            journal.attach(Before { head: log.head(), sequencers }, producer)?;
+        }
+        Ok(identity)
     }
 
     /// [`append`](Self::append) for a publication with a number: what was stored before is not
@@ -105,7 +115,7 @@ impl Partition {
             if state.sequencers.judge(numbering)? == Verdict::Duplicate {
                 return Ok(());
             }
-            state.store(events, now)?;
+            state.store(events, Some(numbering), now)?;
             state.sequencers.note(numbering);
             std::mem::take(&mut state.waiting)
         };
@@ -185,9 +195,9 @@ impl Partition {
     /// Lets the events before sequence number `before` go, whatever their age.
     pub(crate) fn trim(&self, before: i64) -> io::Result<()> {
         let mut state = self.lock();
-        let head = state.log.head();
-        if let Some(journal) = &mut state.journal {
-            journal.trim(head, before)?;
+        let State { log, sequencers, journal, .. } = &mut *state;
+        if let Some(journal) = journal {
+            journal.trim(Before { head: log.head(), sequencers }, before)?;
         }
         state.log.trim(before);
         state.forget();
@@ -270,12 +280,17 @@ fn wake(waiting: Vec<Seat>) {
 
 impl State {
     /// Stores events; the result is the sequence number of the first one.
-    fn store(&mut self, events: &[Incoming], now: i64) -> io::Result<i64> {
+    fn store(
+        &mut self,
+        events: &[Incoming],
+        numbering: Option<Numbering>,
+        now: i64,
+    ) -> io::Result<i64> {
         let staged = self.log.stage(events, now);
         let first = staged.segment.first;
-        let head = self.log.head();
+        let before = Before { head: self.log.head(), sequencers: &self.sequencers };
         if let Some(journal) = &mut self.journal {
-            journal.append(head, &staged)?;
+            journal.append(before, &staged, numbering)?;
         }
         self.log.commit(staged, now);
         self.forget();

@@ -154,13 +154,7 @@ impl Producer {
                 partition.append(events, now).map(drop).map_err(NumberedError::Journal)
             }
         };
-        stored.map_err(|error| match error {
-            NumberedError::Sequence(error) => numbering::refusal(error),
-            NumberedError::Journal(error) => {
-                tracing::error!(hub = self.hub.name, number, %error, "an event cannot be stored");
-                AmqpError::new(condition::INTERNAL_ERROR, NOT_STORED)
-            }
-        })
+        stored.map_err(|error| refusal(&self.hub, number, error))
     }
 
     /// Who an idempotent producer is.
@@ -168,6 +162,17 @@ impl Producer {
         match self.way {
             Way::Numbered(_, identity) => Some(identity),
             Way::Hub | Way::Partition(_) | Way::Publisher(_) => None,
+        }
+    }
+}
+
+/// Why a producer with numbers was not let in, or what it sent was not stored, as it is told.
+pub(crate) fn refusal(hub: &Hub, partition: u32, error: NumberedError) -> AmqpError {
+    match error {
+        NumberedError::Sequence(error) => numbering::refusal(error),
+        NumberedError::Journal(error) => {
+            tracing::error!(hub = hub.name, partition, %error, "nothing can be stored");
+            AmqpError::new(condition::INTERNAL_ERROR, NOT_STORED)
         }
     }
 }

@@ -73,13 +73,15 @@ pub(crate) enum SequenceError {
     OutOfOrder { id: i64, given: i32, expected: i32 },
 }
 
-#[derive(Debug)]
-struct Producer {
-    id: i64,
-    epoch: i16,
-    last: i32,
+/// What is known of a producer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Producer {
+    pub(crate) id: i64,
+    pub(crate) epoch: i16,
+    /// The last number that was used, or -1.
+    pub(crate) last: i32,
     /// First number and count of the latest publications, the newest last.
-    recent: VecDeque<(i32, u32)>,
+    pub(crate) recent: VecDeque<(i32, u32)>,
 }
 
 /// The idempotent producers of a partition, the most recently heard of last.
@@ -95,11 +97,7 @@ impl Sequencers {
         let Some(id) = claim.id else {
             self.last_id += 1;
             let (epoch, last) = (claim.epoch.unwrap_or(0), claim.sequence.unwrap_or(NONE_YET));
-            let producer = Producer { id: self.last_id, epoch, last, recent: VecDeque::new() };
-            if self.producers.len() == PRODUCERS_MAX {
-                self.producers.pop_front();
-            }
-            self.producers.push_back(producer);
+            self.restore(Producer { id: self.last_id, epoch, last, recent: VecDeque::new() });
             return Ok(Identity { id: self.last_id, epoch, sequence: last });
         };
         let producer = self.heard_of(id)?;
@@ -138,12 +136,32 @@ impl Sequencers {
     pub(crate) fn note(&mut self, numbering: Numbering) {
         let Numbering { id, first, count, .. } = numbering;
         if let Ok(producer) = self.heard_of(id) {
-            producer.last = after(producer.last, count);
+            producer.last = after(first, count.saturating_sub(1));
             if producer.recent.len() == RECENT_MAX {
                 producer.recent.pop_front();
             }
             producer.recent.push_back((first, count));
         }
+    }
+
+    /// The known producers, the most recently heard of last.
+    pub(crate) fn producers(&self) -> impl Iterator<Item = &Producer> {
+        self.producers.iter()
+    }
+
+    /// A known producer.
+    pub(crate) fn producer(&self, id: i64) -> Option<&Producer> {
+        self.producers.iter().rfind(|producer| producer.id == id)
+    }
+
+    /// Takes a producer as it was known before.
+    pub(crate) fn restore(&mut self, producer: Producer) {
+        self.last_id = self.last_id.max(producer.id);
+        self.producers.retain(|known| known.id != producer.id);
+        if self.producers.len() == PRODUCERS_MAX {
+            self.producers.pop_front();
+        }
+        self.producers.push_back(producer);
     }
 
     /// A known producer, which is the most recently heard of from now on.

@@ -43,6 +43,8 @@ pub struct StoredEvent {
     pub message: Bytes,
 }
 
+/// Changes are there for everybody when a call returns. With a data folder they are in it, too: a
+/// small file is written and synchronised, which takes some milliseconds.
 impl Emulator {
     /// All hubs as they are now, by name in lower case.
     ///

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::journal::record::{Entry, Found, find};
 use crate::log::{Head, Staged};
+use crate::sequencer::{Numbering, Producer};
 
 /// What a file holds.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -20,15 +21,17 @@ pub(crate) struct Contents {
 /// A record that is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kept {
-    Publication(Staged),
+    Publication(Staged, Option<Numbering>),
     Trim(i64),
+    Producer(Producer),
 }
 
 impl From<Kept> for Entry {
     fn from(kept: Kept) -> Self {
         match kept {
-            Kept::Publication(staged) => Self::Publication(staged),
+            Kept::Publication(staged, numbering) => Self::Publication(staged, numbering),
             Kept::Trim(before) => Self::Trim(before),
+            Kept::Producer(producer) => Self::Producer(producer),
         }
     }
 }
@@ -71,14 +74,15 @@ impl Contents {
                 self.head = Some(head);
             }
             Entry::Head(_) => return false,
-            Entry::Publication(staged) => {
+            Entry::Publication(staged, numbering) => {
                 if next.is_some_and(|next| staged.segment.first < next) {
                     return false;
                 }
                 *next = Some(staged.segment.end());
-                self.entries.push(Kept::Publication(staged));
+                self.entries.push(Kept::Publication(staged, numbering));
             }
             Entry::Trim(before) => self.entries.push(Kept::Trim(before)),
+            Entry::Producer(producer) => self.entries.push(Kept::Producer(producer)),
         }
         true
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::journal::partition::sync_folder;
 use crate::journal::{Damage, DataError, Durability, HubRecord, Manifest, PartitionJournal};
 use crate::log::PartitionLog;
+use crate::sequencer::Sequencers;
 
 const MANIFEST: &str = "manifest";
 const HUBS: &str = "hubs";
@@ -83,15 +84,15 @@ impl DataFolder {
         PartitionJournal::new(self.partition(hub, number), self.durability)
     }
 
-    /// Reads a partition's events into `log`.
+    /// Reads what is known of a partition.
     pub(crate) fn recover(
         &self,
         hub: &HubRecord,
         number: u32,
-        log: &mut PartitionLog,
+        known: (&mut PartitionLog, &mut Sequencers),
         damage: &mut Vec<Damage>,
     ) -> Result<PartitionJournal, DataError> {
-        PartitionJournal::recover(self.partition(hub, number), self.durability, log, damage)
+        PartitionJournal::recover(self.partition(hub, number), self.durability, known, damage)
     }
 
     /// Removes the events of a hub that is no longer in the list.

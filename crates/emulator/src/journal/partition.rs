@@ -12,9 +12,17 @@ use crate::journal::contents::{Contents, Kept};
 use crate::journal::record::Entry;
 use crate::journal::{Damage, DataError, Durability};
 use crate::log::{Head, PartitionLog, Staged};
+use crate::sequencer::{Numbering, Producer, Sequencers};
 
 /// A file of this size is followed by a new one, so that old ones can be dropped.
 const FILE_BYTES: u64 = 16 << 20;
+
+/// What a partition is before something is written: a new file begins with it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Before<'a> {
+    pub(crate) head: Head,
+    pub(crate) sequencers: &'a Sequencers,
+}
 
 /// Where the events of one partition are written.
 #[derive(Debug)]
@@ -45,17 +53,27 @@ impl PartitionJournal {
         Self { folder, durability, files: VecDeque::new(), active: None, dirty: false }
     }
 
-    /// Writes a publication whose place begins at `head`. When this fails nothing was stored.
-    pub(crate) fn append(&mut self, head: Head, staged: &Staged) -> io::Result<()> {
-        self.write(head, &Entry::Publication(staged.clone()))
+    /// Writes a publication. When this fails nothing was stored.
+    pub(crate) fn append(
+        &mut self,
+        before: Before<'_>,
+        staged: &Staged,
+        numbering: Option<Numbering>,
+    ) -> io::Result<()> {
+        self.write(before, &Entry::Publication(staged.clone(), numbering))
+    }
+
+    /// Writes that an idempotent producer was let in.
+    pub(crate) fn attach(&mut self, before: Before<'_>, producer: Producer) -> io::Result<()> {
+        self.write(before, &Entry::Producer(producer))
     }
 
     /// Writes that events were let go by hand.
-    pub(crate) fn trim(&mut self, head: Head, before: i64) -> io::Result<()> {
+    pub(crate) fn trim(&mut self, before: Before<'_>, events: i64) -> io::Result<()> {
         // Without a file there is no event either.
         match self.files.is_empty() {
             true => Ok(()),
-            false => self.write(head, &Entry::Trim(before)),
+            false => self.write(before, &Entry::Trim(events)),
         }
     }
 
@@ -81,9 +99,9 @@ impl PartitionJournal {
         self.dirty
     }
 
-    fn write(&mut self, head: Head, entry: &Entry) -> io::Result<()> {
+    fn write(&mut self, before: Before<'_>, entry: &Entry) -> io::Result<()> {
         let durability = self.durability;
-        let active = self.active(head)?;
+        let active = self.active(before)?;
         let end = active.write(entry)?;
         if durability == Durability::Each {
             active.settle(active.file.sync_data())?;
@@ -94,14 +112,17 @@ impl PartitionJournal {
     }
 
     /// The file to write to: the newest one, unless it is full or there is none.
-    fn active(&mut self, head: Head) -> io::Result<&mut Active> {
+    fn active(&mut self, before: Before<'_>) -> io::Result<&mut Active> {
         if let Some((_, path)) = self.files.back().filter(|_| self.active.is_none()) {
             self.active = Some(Active::open(path)?);
         }
         if self.active.as_ref().is_none_or(|active| active.len >= FILE_BYTES) {
-            let path = self.folder.join(name(head));
+            let path = self.folder.join(name(before.head));
             fs::create_dir_all(&self.folder)?;
-            let next = Active::create(&path, head)?;
+            let mut next = Active::create(&path, before.head)?;
+            for producer in before.sequencers.producers() {
+                next.len = next.write(&Entry::Producer(producer.clone()))?;
+            }
             if self.durability != Durability::None {
                 if let Some(full) = &self.active {
                     full.file.sync_data()?;
@@ -109,17 +130,17 @@ impl PartitionJournal {
                 // The folders of the partition, the hub and all hubs may be as new as the file.
                 self.folder.ancestors().take(3).try_for_each(sync_folder)?;
             }
-            self.files.push_back((head.next, path));
+            self.files.push_back((before.head.next, path));
             self.active = Some(next);
         }
         self.active.as_mut().ok_or_else(|| io::Error::other("no file to write to"))
     }
 
-    /// Reads what a partition's files hold into `log`, repairs what is broken, and reports it.
+    /// Reads what a partition's files hold, repairs what is broken, and reports it.
     pub(crate) fn recover(
         folder: PathBuf,
         durability: Durability,
-        log: &mut PartitionLog,
+        (log, sequencers): (&mut PartitionLog, &mut Sequencers),
         damage: &mut Vec<Damage>,
     ) -> Result<Self, DataError> {
         let found = files(&folder)?;
@@ -130,7 +151,10 @@ impl PartitionJournal {
             let contents = Contents::read(&bytes);
             let repair = Repair { path: &path, file: &bytes, is_last: index + 1 == count };
             repair.perform(&contents, start, damage)?;
-            journal.replay(contents, start, index == 0, log, damage);
+            if index == 0 {
+                log.resume(contents.head.unwrap_or(start));
+            }
+            journal.replay(contents, start, (log, sequencers), damage);
             journal.files.push_back((start.next, path));
             log.fit();
         }
@@ -142,14 +166,10 @@ impl PartitionJournal {
         &self,
         contents: Contents,
         start: Head,
-        is_first: bool,
-        log: &mut PartitionLog,
+        (log, sequencers): (&mut PartitionLog, &mut Sequencers),
         damage: &mut Vec<Damage>,
     ) {
         let head = contents.head.unwrap_or(start);
-        if is_first {
-            log.resume(head);
-        }
         let mut reach = |log: &PartitionLog, next: i64| {
             let from = log.end();
             if from < next {
@@ -159,13 +179,15 @@ impl PartitionJournal {
         };
         for kept in contents.entries {
             match kept {
-                Kept::Publication(staged) if staged.segment.first >= log.end() => {
+                Kept::Publication(staged, numbering) if staged.segment.first >= log.end() => {
                     reach(log, staged.segment.first);
                     log.restore(staged);
+                    numbering.into_iter().for_each(|numbering| sequencers.note(numbering));
                 }
                 // The files before hold these events already.
-                Kept::Publication(_) => {}
+                Kept::Publication(..) => {}
                 Kept::Trim(before) => log.trim(before),
+                Kept::Producer(producer) => sequencers.restore(producer),
             }
         }
         if log.end() < head.next {

@@ -14,10 +14,13 @@
 //! else that does not hold was damaged later. The position is in the head so that bytes which only
 //! look like a record, in an event's body for example, are none.
 
+use std::collections::VecDeque;
+
 use bytes::{BufMut, Bytes};
 
 use crate::log::{Head, Last, Staged};
 use crate::segment::{Segment, Slot};
+use crate::sequencer::{Numbering, Producer};
 
 /// Bytes before a body.
 pub(crate) const HEAD_LEN: usize = 12;
@@ -28,16 +31,21 @@ const VERSION: u8 = 1;
 const HEAD: u8 = 0;
 const PUBLICATION: u8 = 1;
 const TRIM: u8 = 2;
+const NUMBERED: u8 = 3;
+const PRODUCER: u8 = 4;
 
 /// What a record says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Entry {
     /// Where the file begins.
     Head(Head),
-    /// The events of one publication: all of them were stored, or none.
-    Publication(Staged),
+    /// The events of one publication: all of them were stored, or none. With the place among
+    /// those of its producer, if that is an idempotent one.
+    Publication(Staged, Option<Numbering>),
     /// The events before a sequence number were let go by hand.
     Trim(i64),
+    /// An idempotent producer, when it was let in and at the beginning of each file.
+    Producer(Producer),
 }
 
 impl Entry {
@@ -56,9 +64,18 @@ impl Entry {
                     out.put_i64(last.enqueued);
                 }
             }
-            Self::Publication(Staged { segment, next_offset }) => {
-                out.reserve(24 + segment.slots.len() * SLOT_LEN);
-                out.put_u8(PUBLICATION);
+            Self::Publication(Staged { segment, next_offset }, numbering) => {
+                out.reserve(48 + segment.slots.len() * SLOT_LEN);
+                match numbering {
+                    Some(numbering) => {
+                        out.put_u8(NUMBERED);
+                        out.put_i64(numbering.id);
+                        out.put_i16(numbering.epoch);
+                        out.put_i32(numbering.first);
+                        out.put_u32(numbering.count);
+                    }
+                    None => out.put_u8(PUBLICATION),
+                }
                 out.put_i64(segment.first);
                 out.put_i64(*next_offset);
                 out.put_u32(u32::try_from(segment.slots.len()).ok()?);
@@ -73,6 +90,16 @@ impl Entry {
             Self::Trim(before) => {
                 out.put_u8(TRIM);
                 out.put_i64(*before);
+            }
+            Self::Producer(Producer { id, epoch, last, recent }) => {
+                out.put_u8(PRODUCER);
+                out.put_i64(*id);
+                out.put_i16(*epoch);
+                out.put_i32(*last);
+                for (first, count) in recent {
+                    out.put_i32(*first);
+                    out.put_u32(*count);
+                }
             }
         }
         let len = u32::try_from(out.len() - HEAD_LEN + data.len()).ok()?;
@@ -97,7 +124,24 @@ impl Entry {
                 (is_place(next) && is_place(next_offset)).then_some(())?;
                 Self::Head(Head { next, next_offset, last })
             }
-            PUBLICATION => Self::Publication(publication(&mut body)?),
+            PUBLICATION => Self::Publication(publication(&mut body)?, None),
+            NUMBERED => {
+                let numbering = Numbering {
+                    id: body.long()?,
+                    epoch: body.short()?,
+                    first: body.int()?,
+                    count: body.word()?,
+                };
+                Self::Publication(publication(&mut body)?, Some(numbering))
+            }
+            PRODUCER => {
+                let (id, epoch, last) = (body.long()?, body.short()?, body.int()?);
+                let mut recent = VecDeque::new();
+                while !body.0.is_empty() {
+                    recent.push_back((body.int()?, body.word()?));
+                }
+                Self::Producer(Producer { id, epoch, last, recent })
+            }
             TRIM => Self::Trim(body.long()?),
             _ => return None,
         };
@@ -186,6 +230,14 @@ impl<'a> Reader<'a> {
 
     fn word(&mut self) -> Option<u32> {
         Some(u32::from_be_bytes(self.take(4)?.try_into().ok()?))
+    }
+
+    fn short(&mut self) -> Option<i16> {
+        Some(i16::from_be_bytes(self.take(2)?.try_into().ok()?))
+    }
+
+    fn int(&mut self) -> Option<i32> {
+        Some(i32::from_be_bytes(self.take(4)?.try_into().ok()?))
     }
 
     fn long(&mut self) -> Option<i64> {

@@ -18,7 +18,9 @@ fn publication(first: i64, bodies: &[Vec<u8>]) -> Kept {
     };
     let slots = bodies.iter().map(slot).collect();
     let segment = Segment { first, data: Bytes::from(bodies.concat()), slots };
-    Kept::Publication(Staged { segment, next_offset: first * 10 + 10 })
+    let numbering = Numbering { id: first, epoch: 3, first: -1, count: 9 };
+    let numbering = (first % 2 == 0).then_some(numbering);
+    Kept::Publication(Staged { segment, next_offset: first * 10 + 10 }, numbering)
 }
 
 /// A file of entries, and where each record ends.
@@ -51,7 +53,11 @@ fn entries() -> impl Strategy<Value = Vec<Kept>> {
                     next += bodies.len() as i64;
                     kept
                 }
-                None => Kept::Trim(next - 1),
+                None if next % 2 == 0 => Kept::Trim(next - 1),
+                None => {
+                    let recent = (0..next as i32 % 4).map(|first| (first, 7)).collect();
+                    Kept::Producer(Producer { id: next, epoch: -1, last: i32::MAX, recent })
+                }
             };
             all.into_iter().map(&mut entry).collect()
         },

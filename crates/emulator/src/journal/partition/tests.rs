@@ -1,6 +1,7 @@
 use super::*;
 use crate::event::Incoming;
 use crate::log::Retention;
+use crate::sequencer::{Claim, Verdict};
 use std::io::{Seek, SeekFrom};
 
 const RETENTION: Retention = Retention { bytes: 1 << 30, events: 1 << 30, millis: i64::MAX };
@@ -19,6 +20,7 @@ fn place() -> Place {
 /// A partition as it is used: staged, written, committed.
 struct Used {
     log: PartitionLog,
+    sequencers: Sequencers,
     journal: PartitionJournal,
     damage: Vec<Damage>,
 }
@@ -26,10 +28,10 @@ struct Used {
 impl Place {
     fn open(&self) -> Used {
         let (mut log, mut damage) = (PartitionLog::new(RETENTION), Vec::new());
-        let path = self.path.clone();
-        let journal =
-            PartitionJournal::recover(path, Durability::None, &mut log, &mut damage).unwrap();
-        Used { log, journal, damage }
+        let (path, mut sequencers) = (self.path.clone(), Sequencers::default());
+        let known = (&mut log, &mut sequencers);
+        let journal = PartitionJournal::recover(path, Durability::None, known, &mut damage);
+        Used { log, sequencers, journal: journal.unwrap(), damage }
     }
 
     /// Opens a sound folder.
@@ -57,8 +59,14 @@ impl Used {
             .map(|body| Incoming::poison(Bytes::from_static(body.as_bytes())))
             .collect();
         let staged = self.log.stage(&events, 1000);
-        self.journal.append(self.log.head(), &staged).unwrap();
+        let before = Before { head: self.log.head(), sequencers: &self.sequencers };
+        self.journal.append(before, &staged, None).unwrap();
         self.log.commit(staged, 1000);
+    }
+
+    fn write_trim(&mut self, events: i64) {
+        let before = Before { head: self.log.head(), sequencers: &self.sequencers };
+        self.journal.trim(before, events).unwrap();
     }
 
     /// Sequence number and body of each event.
@@ -114,7 +122,7 @@ fn files_go_with_their_events_and_the_place_stays() {
     used.journal.drop_before(used.log.begin());
     assert_eq!(place.files().len(), 1, "the newest file says where to go on");
     let head = used.log.head();
-    used.journal.trim(head, 3).unwrap();
+    used.write_trim(3);
     drop(used);
     let mut used = place.sound();
     assert_eq!(used.events(), []);
@@ -128,7 +136,7 @@ fn what_was_let_go_by_hand_stays_gone() {
     let place = place();
     let mut used = place.sound();
     used.publish(&["a", "b", "c"]);
-    used.journal.trim(used.log.head(), 2).unwrap();
+    used.write_trim(2);
     used.publish(&["d"]);
     drop(used);
     assert_eq!(place.sound().bodies(), ["c", "d"]);
@@ -145,7 +153,8 @@ fn bounds_hold_for_what_is_read_back() {
     drop(used);
     let mut log = PartitionLog::new(Retention { events: 1, ..RETENTION });
     let path = place.path.clone();
-    PartitionJournal::recover(path, Durability::None, &mut log, &mut Vec::new()).unwrap();
+    let known = (&mut log, &mut Sequencers::default());
+    PartitionJournal::recover(path, Durability::None, known, &mut Vec::new()).unwrap();
     assert_eq!((log.begin(), log.end()), (2, 3));
 }
 
@@ -306,14 +315,15 @@ fn a_write_that_fails_stores_nothing() {
     let full = Arc::new(File::options().append(true).open("/dev/full").unwrap());
     used.journal.active = Some(Active { file: full, len, torn: false });
     let staged = used.log.stage(&[Incoming::poison(Bytes::from_static(b"b"))], 1000);
-    let head = used.log.head();
-    let error = used.journal.append(head, &staged).unwrap_err();
+    let before = Before { head: used.log.head(), sequencers: &used.sequencers };
+    let error = used.journal.append(before, &staged, None).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-    assert!(used.journal.append(head, &staged).is_err(), "not before it is whole again");
+    let again = used.journal.append(before, &staged, None);
+    assert!(again.is_err(), "not before it is whole again");
     // Room again, but a part of the record had got in.
     (&*good.file).write_all(b"part of a record").unwrap();
     used.journal.active = Some(Active { torn: true, ..good });
-    used.journal.append(head, &staged).unwrap();
+    used.journal.append(before, &staged, None).unwrap();
     used.log.commit(staged, 1000);
     drop(used);
     assert_eq!(place.sound().bodies(), ["a", "b"]);
@@ -335,7 +345,7 @@ fn other_files_are_left_alone() {
 fn without_events_there_is_no_file() {
     let place = place();
     let mut used = place.sound();
-    used.journal.trim(used.log.head(), 5).unwrap();
+    used.write_trim(5);
     assert!(!place.path.exists());
 }
 
@@ -354,4 +364,47 @@ fn what_was_written_is_synchronised_once() {
     used.journal.durability = Durability::Each;
     used.publish(&["d"]);
     assert!(used.journal.take_dirty().is_none(), "it is there already");
+}
+
+/// Publishes in the name of an idempotent producer; `false` when it was there already.
+fn publish_numbered(used: &mut Used, id: i64, first: i32) -> bool {
+    let numbering = Numbering { id, epoch: 0, first, count: 1 };
+    if used.sequencers.judge(numbering).unwrap() == Verdict::Duplicate {
+        return false;
+    }
+    let staged = used.log.stage(&[Incoming::poison(Bytes::from_static(b"n"))], 1000);
+    let before = Before { head: used.log.head(), sequencers: &used.sequencers };
+    used.journal.append(before, &staged, Some(numbering)).unwrap();
+    used.log.commit(staged, 1000);
+    used.sequencers.note(numbering);
+    true
+}
+
+#[test]
+fn idempotent_producers_are_known_again() {
+    let place = place();
+    let mut used = place.sound();
+    for _ in 0..2 {
+        let identity = used.sequencers.attach(Claim::default()).unwrap();
+        let producer = used.sequencers.producer(identity.id).cloned().unwrap();
+        let before = Before { head: used.log.head(), sequencers: &used.sequencers };
+        used.journal.attach(before, producer).unwrap();
+    }
+    assert!(publish_numbered(&mut used, 1, 0));
+    drop(used);
+    let mut used = place.sound();
+    assert!(!publish_numbered(&mut used, 1, 0), "its outcome may have been lost with the process");
+    assert!(publish_numbered(&mut used, 1, 1));
+    assert!(publish_numbered(&mut used, 2, 0), "let in, and not heard of since");
+    used.fill();
+    used.publish(&["next file"]);
+    used.log.trim(3);
+    used.journal.drop_before(used.log.begin());
+    assert_eq!(place.files().len(), 1);
+    let known: Vec<_> = used.sequencers.producers().cloned().collect();
+    drop(used);
+    let mut used = place.sound();
+    assert!(used.sequencers.producers().eq(&known), "each file begins with what is known");
+    assert!(!publish_numbered(&mut used, 1, 1));
+    assert_eq!(used.sequencers.attach(Claim::default()).unwrap().id, 3, "ids are not given twice");
 }
