@@ -130,3 +130,93 @@ impl Links {
         (0..=handle_max).rev().find(|handle| !in_use(handle)).unwrap_or(handle_max)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::line::craft;
+    use crate::line::frames::Walker;
+
+    fn note(links: &mut Links, frames: &[Vec<u8>]) {
+        let mut walker = Walker::keeping(KEPT);
+        for frame in frames {
+            let (_, passed) = walker.step(frame);
+            if let Some(passed) = passed {
+                links.note(passed, walker.kept());
+            }
+        }
+    }
+
+    fn attach(channel: u16, name: &str, handle: u32, is_receiver: bool) -> Vec<u8> {
+        let role = craft::boolean(is_receiver);
+        let fields = [&craft::string(name)[..], &craft::uint(handle), &role];
+        craft::frame(channel, &craft::composite(0x12, &fields))
+    }
+
+    fn detach(channel: u16, handle: u32) -> Vec<u8> {
+        craft::frame(channel, &craft::composite(0x16, &[&craft::uint(handle)]))
+    }
+
+    fn begin(channel: u16) -> Vec<u8> {
+        craft::frame(channel, &craft::composite(0x11, &[]))
+    }
+
+    fn end(channel: u16) -> Vec<u8> {
+        craft::frame(channel, &craft::composite(0x17, &[]))
+    }
+
+    #[test]
+    fn links_are_found_from_attach_to_detach_or_end() {
+        let mut links = Links::default();
+        note(&mut links, &[begin(2), attach(2, "a", 9, false), attach(2, "b", 4, true)]);
+        assert_eq!(links.find(Some("a"), false), Some((2, 9)));
+        assert_eq!(links.find(Some("a"), true), None);
+        assert_eq!(links.find(None, true), Some((2, 4)));
+        assert_eq!((links.channel(), links.free_channel(2)), (Some(2), 1));
+        assert_eq!((links.free_handle(2, 9), links.free_handle(7, 9)), (8, 9));
+        note(&mut links, &[detach(2, 9)]);
+        assert_eq!(links.find(None, false), None);
+        note(&mut links, &[end(2)]);
+        assert_eq!((links.find(None, true), links.channel(), links.links), (None, None, 0));
+        // Without a session there is no link.
+        note(&mut links, &[attach(3, "c", 0, false)]);
+        assert_eq!(links.find(None, false), None);
+    }
+
+    #[test]
+    fn deliveries_are_numbered_on_from_what_the_engine_sent() {
+        let mut links = Links::default();
+        let transfer = |id: Option<u32>| {
+            let id = id.map_or_else(|| craft::NULL.to_vec(), craft::uint);
+            craft::frame(1, &craft::composite(0x14, &[&craft::uint(0), &id]))
+        };
+        note(&mut links, &[begin(1)]);
+        assert_eq!([links.next_delivery(1), links.next_delivery(1)], [0, 1]);
+        note(&mut links, &[transfer(Some(u32::MAX - 1)), transfer(None)]);
+        assert_eq!([links.next_delivery(1), links.next_delivery(1)], [u32::MAX, 0]);
+    }
+
+    proptest! {
+        /// The count of links is that of the links there are, whatever comes in whatever order.
+        #[test]
+        fn nothing_is_counted_twice(
+            steps in proptest::collection::vec((0..4_u8, 0..3_u16, 0..3_u32), 0..60),
+        ) {
+            let mut links = Links::default();
+            for (kind, channel, handle) in steps {
+                let frame = match kind {
+                    0 => begin(channel),
+                    1 => attach(channel, "n", handle, false),
+                    2 => detach(channel, handle),
+                    _ => end(channel),
+                };
+                note(&mut links, &[frame]);
+                let sessions = links.sessions.values();
+                let all: usize = sessions.map(|session| session.links.len()).sum();
+                prop_assert_eq!(links.links, all);
+            }
+        }
+    }
+}
