@@ -83,7 +83,9 @@ mod tests {
             let burst = u128::from((rate / BURST).max(1));
             for (micros, wanted) in asks {
                 now += Duration::from_micros(micros);
-                let taken = bucket.available(now).min(wanted);
+                let available = bucket.available(now);
+                prop_assert!(available as u128 <= burst, "a pause is no credit");
+                let taken = available.min(wanted);
                 bucket.take(taken);
                 sent += taken as u128;
                 let most = burst + (now - start).as_nanos() * u128::from(rate) / BYTE;

@@ -39,10 +39,12 @@ fn conversation() -> (Vec<u8>, Vec<u8>) {
 }
 
 /// Moves bytes as a driver does: reads, hears what rings, writes vectored in slices of `cut` bytes.
-/// Ends when everything is written and, if `to_end`, everything is read.
+/// Makes changes on the way. Ends when everything is written and everything is read.
 async fn drive(line: &mut Line<MemoryStream>, control: &LineControl, job: Job<'_>) -> Vec<u8> {
-    let Job { mut bytes, cut, to_end } = job;
+    let Job { mut bytes, cut, changes } = job;
     let (mut got, mut ended) = (Vec::new(), false);
+    let mut changes = changes.iter().peekable();
+    let all = bytes.len();
     poll_fn(|cx| {
         loop {
             let mut room = [0; 1000];
@@ -50,6 +52,10 @@ async fn drive(line: &mut Line<MemoryStream>, control: &LineControl, job: Job<'_
             let read = Pin::new(&mut *line).poll_read(cx, &mut buf).is_ready();
             ended |= read && buf.filled().is_empty();
             got.extend_from_slice(buf.filled());
+            let moved = got.len() + all - bytes.len();
+            while let Some((_, change)) = changes.next_if(|(at, _)| *at <= moved) {
+                change.make(control);
+            }
             let heard = control.has_rung();
             if heard {
                 control.take_rings(&mut Vec::new());
@@ -65,7 +71,7 @@ async fn drive(line: &mut Line<MemoryStream>, control: &LineControl, job: Job<'_
                 bytes = &bytes[count.unwrap()..];
                 wrote = true;
             }
-            if bytes.is_empty() && (ended || !to_end) {
+            if bytes.is_empty() && ended {
                 return Poll::Ready(std::mem::take(&mut got));
             }
             if !(read || heard || wrote) || ended {
@@ -79,26 +85,38 @@ async fn drive(line: &mut Line<MemoryStream>, control: &LineControl, job: Job<'_
 struct Job<'a> {
     bytes: &'a [u8],
     cut: usize,
-    to_end: bool,
+    changes: &'a [(usize, Change)],
+}
+
+/// What is changed when so many bytes have moved both ways together.
+#[derive(Debug, Clone)]
+enum Change {
+    Apply(Shaping),
+    Trip(Trip),
+    /// Everything ends.
+    Heal,
+}
+
+impl Change {
+    fn make(&self, control: &LineControl) {
+        match self {
+            Self::Apply(shaping) => control.apply(1, shaping.clone()),
+            Self::Trip(trip) => control.trip(2, *trip),
+            Self::Heal => control.heal(),
+        }
+    }
 }
 
 /// Both ways through a line at once: what the client and the emulator write, as it arrives.
 async fn through(
     (written, answered): (&[u8], &[u8]),
-    shapings: &[Shaping],
-    trip: Option<Trip>,
+    changes: &[(usize, Change)],
     cut: usize,
 ) -> (Vec<u8>, Vec<u8>) {
     let Pair { client, mut line, control, remains } = pair_of(cut.clamp(16, 1 << 16));
-    for (key, shaping) in (1..).zip(shapings) {
-        control.apply(key, shaping.clone());
-    }
-    if let Some(trip) = trip {
-        control.trip(99, trip);
-    }
     let (mut from, mut to) = tokio::io::split(client);
     let driver = async {
-        let came = drive(&mut line, &control, Job { bytes: answered, cut, to_end: true }).await;
+        let came = drive(&mut line, &control, Job { bytes: answered, cut, changes }).await;
         drop(line);
         remains.finish().await;
         came
@@ -125,25 +143,36 @@ fn shaping() -> impl Strategy<Value = Shaping> {
     ]
 }
 
-fn trip() -> impl Strategy<Value = Option<Trip>> {
+/// From the beginning, or anywhere.
+fn at() -> impl Strategy<Value = usize> {
+    prop_oneof![Just(0), 0..500_000_usize, 0..3_000_usize]
+}
+
+fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
-        2 => Just(None),
-        1 => (0..60_u64).prop_map(|count| Some(Trip::FramesOut(count))),
-        1 => (0..60_u64).prop_map(|count| Some(Trip::FramesIn(count))),
-        1 => (0..300_000_u64).prop_map(|count| Some(Trip::BytesOut(count))),
-        1 => (0..300_000_u64).prop_map(|count| Some(Trip::BytesIn(count))),
-        1 => Just(Some(Trip::Frame(Way::Out, FrameKind::Transfer))),
-        1 => Just(Some(Trip::Frame(Way::In, FrameKind::Transfer))),
+        3 => shaping().prop_map(Change::Apply),
+        3 => trip().prop_map(Change::Trip),
+        1 => Just(Change::Heal),
+    ]
+}
+
+fn trip() -> impl Strategy<Value = Trip> {
+    prop_oneof![
+        (0..60_u64).prop_map(Trip::FramesOut),
+        (0..60_u64).prop_map(Trip::FramesIn),
+        (0..300_000_u64).prop_map(Trip::BytesOut),
+        (0..300_000_u64).prop_map(Trip::BytesIn),
+        Just(Trip::Frame(Way::Out, FrameKind::Transfer)),
+        Just(Trip::Frame(Way::In, FrameKind::Transfer)),
     ]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn a_conversation_is_unchanged(
-        shapings in proptest::collection::vec(shaping(), 0..4),
-        trip in trip(),
+        mut changes in proptest::collection::vec((at(), change()), 0..8),
         cut in prop_oneof![60..3_000_usize, Just(1 << 20)],
     ) {
         let (written, answered) = conversation();
@@ -152,7 +181,8 @@ proptest! {
             .start_paused(true)
             .build()
             .unwrap();
-        let both = through((&written, &answered), &shapings, trip, cut);
+        changes.sort_by_key(|(at, _)| *at);
+        let both = through((&written, &answered), &changes, cut);
         let (came, went) = runtime.block_on(soon(both));
         prop_assert!(went == answered, "{} of {} bytes out", went.len(), answered.len());
         prop_assert!(came == written, "{} of {} bytes in", came.len(), written.len());
