@@ -332,7 +332,7 @@ pub(crate) fn with_offset(message: &Bytes, header_len: usize, epoch: i8, offset:
     let annotations = message.get(header_len..).and_then(|rest| {
         let section = section::sections(rest).next()?.ok()?;
         let found = section.kind == Kind::MessageAnnotations;
-        found.then(|| (rest, section.value, section.end))
+        found.then_some((rest, section.value, section.end))
     });
     let Some((rest, start, end)) = annotations else {
         return message.clone();

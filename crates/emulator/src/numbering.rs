@@ -11,8 +11,9 @@ use crate::sequencer::{Claim, Identity, Numbering, SequenceError};
 /// capability, or with one of three properties. What is null is left to the service.
 pub(crate) fn claim(attach: &Attach) -> Result<Option<Claim>, AmqpError> {
     let names = [link::PRODUCER_ID, link::PRODUCER_EPOCH, link::PRODUCER_SEQUENCE];
-    let wanted = attach.desired_capabilities.iter().any(|c| **c == *link::IDEMPOTENT_PRODUCER);
-    let named = names.iter().any(|name| attach.properties.get(*name).is_some());
+    let capable = |c: &Symbol| c.as_str() == link::IDEMPOTENT_PRODUCER;
+    let wanted = attach.desired_capabilities.iter().any(capable);
+    let named = names.iter().any(|name| attach.properties.get(name).is_some());
     if !wanted && !named {
         return Ok(None);
     }

@@ -88,7 +88,7 @@ mod tests {
 
     fn text(error: AmqpError) -> String {
         assert_eq!(error.condition.as_str(), "com.microsoft:server-busy");
-        error.description.unwrap_or_default().into()
+        error.description.unwrap_or_default()
     }
 
     #[test]

@@ -41,7 +41,7 @@ fn bodies(namespace: &Arc<Namespace>, partition: u32) -> Vec<String> {
 /// The condition of a rejection and its text.
 fn rejected(state: DeliveryState) -> (String, String) {
     let DeliveryState::Rejected(Some(error)) = state else { panic!("{state:?}") };
-    (error.condition.as_str().to_owned(), error.description.unwrap_or_default().into())
+    (error.condition.as_str().to_owned(), error.description.unwrap_or_default())
 }
 
 fn attach_sender(

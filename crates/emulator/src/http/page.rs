@@ -200,7 +200,8 @@ impl Page {
         self.table(&["partition", "first", "last", "events", "per second", "latest", "receivers"]);
         for partition in hub.partitions.iter().take(shown) {
             let id = partition.number;
-            let latest = partition.last_enqueued.map_or("never".to_owned(), |at| self.ago(at));
+            let latest =
+                partition.last_enqueued.map_or_else(|| "never".to_owned(), |at| self.ago(at));
             self.print(format_args!("<tr data-hub=\"{name}\" data-partition=\"{id}\">"));
             self.print(format_args!("<th scope=\"row\">{id}</th>"));
             self.number(Some(partition.begin_sequence).filter(|_| partition.events > 0));
