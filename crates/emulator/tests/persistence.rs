@@ -1,14 +1,13 @@
 //! Events in a data folder: what survives, and what is said about what does not.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use eventhubs_amqp::codec::DeliveryState;
 use eventhubs_amqp::codec::message::{Body, Message};
 use eventhubs_amqp::engine::{Options, Sasl};
-use eventhubs_amqp::net::{Connection, ConnectionOptions, Endpoint, SenderOptions};
+use eventhubs_amqp::net::{Connection, ConnectionOptions, SenderOptions};
 use eventhubs_emulator::{
     Config, DEFAULT_KEY, DEFAULT_KEY_NAME, DataError, Durability, Emulator, HubConfig, HubError,
     HubStatus, HubUpdate, StartError, StoredEvent,
@@ -211,31 +210,34 @@ async fn every_durability_keeps_events() {
     }
 }
 
-/// An encoded batch, to be sent with its own message format.
-fn batch(bodies: &[String]) -> (Bytes, u32) {
-    let events = bodies.iter().map(|body| event(body)).collect();
-    let message = Message { body: Body::Data(events), ..Message::default() };
-    let mut out = BytesMut::new();
-    message.encode(&mut out);
-    (out.freeze(), 0x8001_3700)
-}
-
-/// What became of what a client sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Accepted,
-    Rejected,
-    Unknown,
-}
-
 #[cfg(feature = "bin")]
 mod process {
+    use std::collections::BTreeMap;
     use std::io::{BufRead, BufReader};
     use std::process::{Child, Command, Stdio};
 
+    use bytes::BufMut;
+    use eventhubs_amqp::net::Endpoint;
     use tokio::sync::mpsc;
 
     use super::*;
+
+    /// An encoded batch, to be sent with its own message format.
+    fn batch(bodies: &[String]) -> (Bytes, u32) {
+        let events = bodies.iter().map(|body| event(body)).collect();
+        let message = Message { body: Body::Data(events), ..Message::default() };
+        let mut out = BytesMut::new();
+        message.encode(&mut out);
+        (out.freeze(), 0x8001_3700)
+    }
+
+    /// What became of what a client sent.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Fate {
+        Accepted,
+        Rejected,
+        Unknown,
+    }
 
     struct Started {
         child: Child,

@@ -41,6 +41,8 @@ pub(crate) fn plain(code: &str) -> String {
     code.replace(",)", ")").replace(",}", "}")
 }
 
+#[expect(clippy::too_many_lines, reason = "a table: a row for each fault")]
+#[expect(clippy::needless_borrow, reason = "the calls stand as a user writes them")]
 fn network_rows(emulator: &Emulator, network: &Network) -> Vec<Row> {
     let fault = FaultId(0);
     let other = emulator;
