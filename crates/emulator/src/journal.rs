@@ -8,7 +8,9 @@
 //!
 //! Writes happen in the task of the producer's connection, while the partition is locked: one
 //! copy into the system's cache, some microseconds each. A slow disk slows its producers down,
-//! which is what a producer shall see.
+//! which is what a producer shall see. Several publications are not gathered into one write:
+//! consumers of other connections would see the first ones before they are written, and after a
+//! kill the same sequence numbers would be given to other events. A batch is one publication.
 
 mod contents;
 mod damage;
