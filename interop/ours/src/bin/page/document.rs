@@ -76,7 +76,7 @@ impl Row {
 
     /// Whether the column says this, or a dash for nothing.
     pub(crate) fn says(&self, title: &str, value: Option<impl Display>) -> bool {
-        let expected = value.map_or("\u{2013}".to_owned(), |value| value.to_string());
+        let expected = value.map_or_else(|| "\u{2013}".to_owned(), |value| value.to_string());
         self.cell(title) == Some(expected.as_str())
     }
 }
