@@ -80,9 +80,11 @@ impl Lapsed {
 impl Grants {
     /// Keeps a token for an audience, in place of an older one.
     fn put(&mut self, audience: Audience, grant: Grant, now: i64) -> bool {
-        self.held.retain(|(held, grant)| *held != audience && grant.expires > now);
-        let room = self.held.len() < MAX_GRANTS;
+        // What has lapsed stays until its links have been told: there may be some still.
+        let live = |(held, grant): &&(Audience, Grant)| *held != audience && grant.expires > now;
+        let room = self.held.iter().filter(live).count() < MAX_GRANTS;
         if room {
+            self.held.retain(|(held, _)| *held != audience);
             self.held.push((audience, grant));
         }
         self.due = self.held.iter().map(|(_, grant)| grant.expires).min();
@@ -239,6 +241,24 @@ mod tests {
         assert!(!grants.allow("hub2", Need::Send, NOW));
         assert!(!grants.allow("hub", Need::Send, 2_000_000), "lapsed");
         assert!(!grants.any(2_000_000));
+    }
+
+    #[test]
+    fn what_has_lapsed_is_told_before_it_is_forgotten() {
+        let mut grants = Grants::default();
+        let token = |audience: &str, expiry| sign(audience, "all", "k1", expiry);
+        assert_eq!(put("sb://h/hub", &token("sb://h/hub", 1001), &mut grants).status(), 202);
+        let (one, later) = (Audience::parse("sb://h/hub"), Audience::parse("sb://h/other"));
+        let grant = Grant { scope: later.clone(), rights: Rights::ALL, expires: NOW + 9000 };
+        assert!(grants.put(later.clone(), grant.clone(), NOW + 2000), "after the first lapsed");
+        assert_eq!(grants.due(), Some(NOW + 1000), "which nobody has looked at yet");
+        let lapsed = grants.take_lapsed(NOW + 2000);
+        assert_eq!(lapsed.0.iter().map(|(audience, _)| audience).collect::<Vec<_>>(), [&one]);
+        let text = lapsed.refusal("hub/Partitions/0", Need::Listen).description.unwrap();
+        assert!(text.ends_with("Expiration time: '1970-01-01 00:16:41Z'."), "{text}");
+        assert_eq!(grants.due(), Some(NOW + 9000));
+        assert!(grants.put(later, Grant { expires: NOW + 99_000, ..grant }, NOW + 2000));
+        assert_eq!(grants.due(), Some(NOW + 99_000), "a newer token takes the place of the older");
     }
 
     #[test]

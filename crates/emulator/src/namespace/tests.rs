@@ -7,6 +7,7 @@ use eventhubs_amqp::engine::LinkId;
 use super::*;
 use crate::config::ConfigError;
 use crate::hub_config::HubStatus;
+use crate::tier::Tier;
 use crate::wire::{Wire, event};
 
 const EARLIEST: &str = "amqp.annotation.x-opt-offset > '-1'";
@@ -298,4 +299,29 @@ fn retention_goes_by_the_services_clock() {
     let hubs = namespace.snapshot(0);
     let partition = &hubs[0].partitions[0];
     assert_eq!((partition.events, partition.last_sequence), (0, 1), "nobody had to ask");
+}
+
+#[test]
+fn a_tier_limits_what_its_owner_may_create() {
+    let day = Duration::from_secs(24 * 3600);
+    let of = |tier| Namespace::new(&Config::default().with_tier(tier).with_hub("hub", 4));
+    let refused = |error: HubError| {
+        let HubError::Invalid(error) = error else { panic!("{error:?}") };
+        error
+    };
+    let basic = of(Tier::Basic);
+    assert_eq!(basic.hub("hub").unwrap().retention(), day, "7 days would be too many");
+    let long = HubUpdate { retention: Some(9 * day), ..HubUpdate::default() };
+    assert_eq!(basic.update_hub("hub", long).unwrap().retention(), day);
+    let error = refused(basic.create_group("hub", "g").unwrap_err());
+    assert!(matches!(error, ConfigError::Tier { what: "consumer groups", most: 1, .. }));
+    let error = refused(basic.create_hub(HubConfig::new("wide", 33)).unwrap_err());
+    assert!(matches!(error, ConfigError::Tier { what: "partitions", most: 32, .. }));
+    let error = refused(basic.update_hub("hub", partitions(5)).unwrap_err());
+    assert!(matches!(error, ConfigError::FixedPartitions { .. }));
+    assert!(basic.update_hub("hub", partitions(4)).is_ok(), "no change is no scaling");
+    let premium = of(Tier::Premium);
+    assert_eq!(premium.update_hub("hub", partitions(100)).unwrap().partition_count(), 100);
+    assert!(premium.update_hub("hub", partitions(101)).is_err());
+    assert!(premium.create_group("hub", "g").is_ok());
 }
