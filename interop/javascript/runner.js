@@ -42,7 +42,7 @@ async function tolerant(entry, world, defect) {
     await limited(entry.run(world), DEFECT_SECONDS);
   } catch (error) {
     const reason = reasonOf(error);
-    const known = error instanceof CutOff ? defect.hangs : reason.includes(defect.error ?? "\0");
+    const known = error instanceof CutOff ? defect.hangs : defect.errors.some((text) => reason.includes(text));
     if (!known) {
       throw error;
     }

@@ -47,9 +47,8 @@ pub(crate) struct Endpoint {
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Defect {
     pub(crate) case: String,
-    /// Part of the error that the client gives instead of doing its work.
-    pub(crate) error: Option<String>,
+    /// Parts of the errors that the client gives instead of doing its work.
+    pub(crate) errors: Vec<String>,
     /// Whether the client may give no answer at all.
-    #[serde(default)]
     pub(crate) hangs: bool,
 }

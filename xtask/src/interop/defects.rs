@@ -111,21 +111,19 @@ fn parse_row(row: &Value) -> Option<Defect> {
         values.iter().map(|value| Some(value.as_str()?.to_owned())).collect::<Option<Vec<_>>>()
     };
     let text = |key: &str| row[key].as_str().map(str::to_owned);
-    let accepted = serde_json::json!({
-        "hangs": row["hangs"].as_bool().unwrap_or(false),
-        "error": row["error"],
-    });
-    if accepted["hangs"] == false && !accepted["error"].is_string() {
+    let optional = |key: &str| match row[key] {
+        Value::Null => Some(Vec::new()),
+        _ => list(key),
+    };
+    let (hangs, errors) = (row["hangs"] == true, optional("errors")?);
+    if !hangs && errors.is_empty() {
         return None;
     }
     Some(Defect {
         clients: list("clients")?,
-        transports: match row["transports"] {
-            Value::Null => Vec::new(),
-            _ => list("transports")?,
-        },
+        transports: optional("transports")?,
         cases: list("cases")?,
-        accepted,
+        accepted: serde_json::json!({ "hangs": hangs, "errors": errors }),
         what: text("what")?,
         why: text("why")?,
     })
@@ -138,7 +136,7 @@ mod tests {
     const TABLE: &str = r#"[
         {"clients": ["python", "python-aio"], "cases": ["a", "b"], "hangs": true,
          "what": "it hangs", "why": "it forgets"},
-        {"clients": ["rust"], "transports": ["tls"], "cases": ["c"], "error": "gone",
+        {"clients": ["rust"], "transports": ["tls"], "cases": ["c"], "errors": ["gone"],
          "what": "it fails", "why": "so"}
     ]"#;
 
@@ -147,7 +145,7 @@ mod tests {
         let table = Defects::parse(TABLE).expect("a good table");
         let told = table.of(Client::PythonAio, Transport::Tls);
         assert_eq!(told.as_array().map(Vec::len), Some(2));
-        assert_eq!(told[1], serde_json::json!({"case": "b", "hangs": true, "error": null}));
+        assert_eq!(told[1], serde_json::json!({"case": "b", "hangs": true, "errors": []}));
         let count = |client, transport| table.of(client, transport).as_array().map(Vec::len);
         assert_eq!(count(Client::Rust, Transport::Tls), Some(1));
         assert_eq!(count(Client::Rust, Transport::Plaintext), Some(0));
