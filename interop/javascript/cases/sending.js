@@ -178,6 +178,22 @@ async function rejected_send(world) {
   assert.deepEqual(bodies(await world.receive(1, "0")), ["accepted"]);
 }
 
+/** The switch of this client for it is not public; what it switches on is all there. */
+async function idempotent_send_is_stored_once(world) {
+  const retryOptions = { maxRetries: 3, timeoutInMs: 3_000, retryDelayInMs: 100 };
+  const producer = Object.assign(world.producer({ retryOptions }), { _enableIdempotentRetries: true });
+  const send = (...texts) => producer.sendBatch(texts.map((body) => ({ body })), { partitionId: "0" });
+  await send("one", "two");
+  const lost = await world.fault("lose-acknowledgement", { at: "publish" });
+  await send("three");
+  await world.struck(lost);
+  await send("four");
+  const expected = ["one", "two", "three", "four"];
+  assert.deepEqual(bodies(await world.receive(4, "0")), expected);
+  const { lastEnqueuedSequenceNumber } = await producer.getPartitionProperties("0");
+  assert.equal(lastEnqueuedSequenceNumber, 3, "an event was stored twice");
+}
+
 export const sending = {
   ten_thousand_events_in_order,
   batch_filled_to_the_limit,
@@ -192,4 +208,5 @@ export const sending = {
   value_body,
   sequence_body,
   rejected_send,
+  idempotent_send_is_stored_once,
 };

@@ -166,9 +166,8 @@ fn note(running: &mut Running, line: &str, defects: &mut Defects) {
 fn finish(mut ended: Running) -> Result<Tally, Failure> {
     let label = ended.job.label();
     let status = ended.child.wait().map_err(|error| Failure::io(&label, &error))?;
-    let mut counted = ended.counted;
-    if ended.said != Some(counted) {
-        counted.failed += 1;
+    let counted = verdict(ended.counted, ended.said);
+    if counted != ended.counted {
         terminal::line(format_args!("FAIL {label}: the runner ended with {status} before its end"));
     }
     if counted.failed > 0 {
@@ -177,4 +176,26 @@ fn finish(mut ended: Running) -> Result<Tally, Failure> {
         }
     }
     Ok(counted)
+}
+
+/// What a runner's lines and its last line come to. Cases that it did not get to are one failure.
+fn verdict(counted: Tally, said: Option<Tally>) -> Tally {
+    match said == Some(counted) {
+        true => counted,
+        false => Tally { failed: counted.failed + 1, ..counted },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runner_that_does_not_get_to_its_end_has_failed() {
+        let counted = Tally { passed: 3, failed: 0 };
+        let one_failure = Tally { passed: 3, failed: 1 };
+        assert_eq!(verdict(counted, Some(counted)), counted);
+        assert_eq!(verdict(counted, None), one_failure, "it was killed");
+        assert_eq!(verdict(counted, Some(Tally { passed: 4, failed: 0 })), one_failure);
+    }
 }
