@@ -42,15 +42,15 @@ fn transfers(client: &Client) -> Vec<Transfer> {
 async fn s20_a_delivery_comes_twice_whatever_the_credit() {
     for credit in [1, 10] {
         let (emulator, mut client, link) = reading(&["a", "b", "c"]).await;
-        let fault = Fault::at(Point::Deliver, Effect::Duplicate).after(1);
+        let fault = Fault::at(Point::Deliver, Effect::Duplicate).after(1).times(2);
         let fault = emulator.inject(fault).unwrap();
-        for _ in 0..5 {
+        for _ in 0..6 {
             client.engine.set_credit(link, credit);
             client.settle().await;
         }
-        assert_eq!(client.bodies(link), ["a", "b", "b", "c"]);
-        assert_eq!(sequences(&client, link), [0, 1, 1, 2]);
-        assert_eq!(emulator.hits(fault), 1);
+        assert_eq!(client.bodies(link), ["a", "b", "b", "c", "c"]);
+        assert_eq!(sequences(&client, link), [0, 1, 1, 2, 2]);
+        assert_eq!(emulator.hits(fault), 2);
     }
 }
 

@@ -121,7 +121,9 @@ async fn s42_a_link_is_idle_for_30_minutes() {
     let sender = client.sender("hub/Partitions/0").await;
     client.publish(sender, "a").await;
     emulator.advance_clock(Duration::from_secs(31 * 60));
-    let (_, error) = client.detached(sender).await;
+    let moved = client.age();
+    let (at, error) = client.detached(sender).await;
+    assert_eq!(at, moved, "nobody waited");
     let error = error.unwrap();
     assert_eq!(error.condition, condition::DETACH_FORCED);
     assert!(error.description.unwrap().contains("Idle timeout: 00:30:00"));
@@ -158,8 +160,10 @@ async fn s36_a_token_lapses_and_takes_the_links_with_it() {
     emulator.advance_clock(Duration::from_secs(500));
     client.publish(sender, "still valid").await;
     emulator.advance_clock(Duration::from_secs(200));
+    let moved = client.age();
     for link in [sender, receiver] {
-        let (_, error) = client.detached(link).await;
+        let (at, error) = client.detached(link).await;
+        assert_eq!(at, moved, "nobody waited");
         assert_eq!(error.unwrap().condition, condition::UNAUTHORIZED_ACCESS);
     }
     let id = client.ask(&node, &properties, &sign(now + 600)).await;

@@ -433,7 +433,8 @@ async fn n16_a_name_leads_elsewhere() {
     let mut client = Client::silent(stream, "client");
     client.until(|what| matches!(what, What::Open)).await;
     client.begin().await;
-    client.sender("two").await;
+    let link = client.attach(crate::client::to("two"));
+    assert!(client.attached(link).await.1.target.is_some(), "only the other one has this hub");
     assert!(timeout(SECOND, old.closed()).await.is_err(), "what is up stays where it is");
     assert_eq!((one.hubs().len(), two.hubs()[0].name.as_str()), (1, "two"));
 }
