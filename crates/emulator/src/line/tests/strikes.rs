@@ -32,10 +32,10 @@ async fn a_silent_way_in_is_not_read_and_heals() {
     assert!(written.is_err(), "what nobody reads fills the network");
     let mut got = [0; 64];
     assert!(timeout(SECOND, line.read(&mut got)).await.is_err());
-    let (read, ()) = tokio::join!(line.read_exact(&mut got), async {
-        tokio::task::yield_now().await;
-        control.lift(1);
-    });
+    let lifting = Arc::clone(control);
+    let lift = tokio::spawn(async move { lifting.lift(1) });
+    let read = soon(line.read_exact(&mut got)).await;
+    lift.await.unwrap();
     assert_eq!(read.unwrap(), 64, "lifting wakes whoever waits");
     assert_eq!(control.counts().bytes_in, 64);
 }
