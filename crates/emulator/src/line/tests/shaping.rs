@@ -230,6 +230,28 @@ async fn extended_headers_are_legal_and_no_frame_grows_too_large() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_frame_that_has_begun_is_not_changed() {
+    let mut pair = pair();
+    let [one, two] = [1, 2].map(|number| frame(code::FLOW, 0, number));
+    let (begun, rest) = one.split_at(12);
+    pair.line.write_all(begun).await.unwrap();
+    pair.control.apply(1, Shaping::ExtendedHeaders);
+    pair.line.write_all(&[rest, &two, &one[..9]].concat()).await.unwrap();
+    pair.control.lift(1);
+    pair.line.write_all(&one[9..]).await.unwrap();
+    let longer = |frame: &[u8]| {
+        let head = craft::header(frame.len() as u32 + 8, 4, 0, 0);
+        [&head, &[0; 8][..], &frame[8..]].concat()
+    };
+    // The last one began under the shape; it could go out either way, but in one piece.
+    let got = client_gets(&mut pair).await;
+    let expected = [&one[..], &longer(&two)].concat();
+    assert_eq!(got[..expected.len()], expected);
+    let last = &got[expected.len()..];
+    assert!(last == one || last == longer(&one), "{last:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn shapings_add_up_and_end_with_their_own_key() {
     let mut pair = pair();
     pair.control.apply(1, Shaping::Bandwidth(Way::Out, 100));

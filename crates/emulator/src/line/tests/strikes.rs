@@ -1,6 +1,7 @@
 use std::io::ErrorKind;
 
 use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
 
 use super::*;
 use crate::line::craft::code;
@@ -32,11 +33,12 @@ async fn a_silent_way_in_is_not_read_and_heals() {
     assert!(written.is_err(), "what nobody reads fills the network");
     let mut got = [0; 64];
     assert!(timeout(SECOND, line.read(&mut got)).await.is_err());
+    let start = Instant::now();
     let lifting = Arc::clone(control);
     let lift = tokio::spawn(async move { lifting.lift(1) });
     let read = soon(line.read_exact(&mut got)).await;
     lift.await.unwrap();
-    assert_eq!(read.unwrap(), 64, "lifting wakes whoever waits");
+    assert_eq!((read.unwrap(), start.elapsed()), (64, Duration::ZERO), "lifting wakes who waits");
     assert_eq!(control.counts().bytes_in, 64);
 }
 
