@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod built;
 pub mod contract;
 mod workload;
 

@@ -24,12 +24,13 @@ use self::schedule::Setting;
 use crate::failure::Failure;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{page, strangers, terminal};
+use crate::{page, strangers, terminal, wire_record};
 
 /// A part of a full run that is not about official clients.
 type Part = (&'static str, fn(&Workspace) -> Result<Tally, Failure>);
 
-const PARTS: &[Part] = &[("page", page::run), ("strangers", strangers::run)];
+const PARTS: &[Part] =
+    &[("page", page::run), ("wire", wire_record::run), ("strangers", strangers::run)];
 const EVENTS: &str = "interop/cross-events.json";
 
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<Tally, Failure> {

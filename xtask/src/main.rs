@@ -22,6 +22,7 @@ mod tally;
 mod terminal;
 mod test;
 mod tidy;
+mod wire_record;
 mod workspace;
 
 use std::process::ExitCode;

@@ -61,6 +61,22 @@ fn encode(message: &Message) -> Bytes {
     out.freeze()
 }
 
+// --- credit ---
+
+#[test]
+fn a_producer_gets_its_credit_back() {
+    let namespace = namespace(Config::default());
+    let mut wire = Wire::trusted(&namespace);
+    let link = attach_sender(&mut wire, "hub/Partitions/0", |_| {}).unwrap();
+    let granted = wire.client.credit(link);
+    assert!(granted > 0);
+    for number in 0..granted + 10 {
+        let outcome = wire.send(link, event("small", None), 0);
+        assert_eq!(outcome, DeliveryState::Accepted, "message {number}");
+        assert!(wire.client.credit(link) > 0, "none left after message {number}");
+    }
+}
+
 // --- sizes ---
 
 #[test]
