@@ -156,6 +156,7 @@ pub(crate) mod open {
 }
 
 /// Hub management in ATOM.
+#[cfg(feature = "http")]
 pub(crate) mod atom {
     /// Path of the list of hubs, first segment. Compared without regard to case, as all of them.
     pub(crate) const RESOURCES: &str = "$Resources";
