@@ -147,7 +147,8 @@ def idle_keep_alive(world):
             time.sleep(10)
             send_one(producer, "after")
             receiving.wait(2)
-            assert idle.connections() == before, "a connection was made anew"
+            # One that was made to ask for partitions may be gone by now; none may have come.
+            assert idle.connections() <= before, "a connection was made anew"
 
 
 for name, effect in ENDINGS.items():
