@@ -3,11 +3,14 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// How far the wall clock is ahead of the runtime's when the machine must have slept.
+const SLEPT: Duration = Duration::from_secs(60);
+
 /// Tells the time in milliseconds since 1970.
 ///
-/// It follows the wall clock forwards, never back, and is at least as fast as the runtime's clock,
-/// so that a test on a paused runtime sees the service's hours pass with its own. On top comes
-/// what it was moved by.
+/// It starts with the wall clock and goes on with the runtime's, so that a test on a paused runtime
+/// sees the service's hours pass with its own and nothing else. A wall clock that has got far ahead,
+/// as on a machine that slept, is followed. On top comes what it was moved by.
 #[derive(Debug)]
 pub(crate) struct Clock {
     /// The wall clock and the runtime's at the beginning.
@@ -26,7 +29,9 @@ impl Clock {
     pub(crate) fn now(&self) -> i64 {
         let (wall_then, then) = self.start;
         let elapsed = monotonic().saturating_duration_since(then);
-        let present = wall().max(wall_then.saturating_add(millis(elapsed)));
+        let present = wall_then.saturating_add(millis(elapsed));
+        let wall = wall();
+        let present = if wall.saturating_sub(present) > millis(SLEPT) { wall } else { present };
         present.saturating_add(self.moved.load(Ordering::Relaxed))
     }
 

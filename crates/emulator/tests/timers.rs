@@ -14,9 +14,8 @@ use tokio::time::Instant;
 const MINUTE: Duration = Duration::from_secs(60);
 /// What a time-out may be late by: timers tick in milliseconds.
 const LATE: Duration = Duration::from_millis(50);
-/// What it may be early by: the service's clock is never behind the wall clock, which runs on while
-/// the runtime's stands still.
-const EARLY: Duration = Duration::from_secs(10);
+/// What it may be early by: times of the service are whole milliseconds.
+const EARLY: Duration = Duration::from_millis(50);
 
 async fn emulator(config: Config) -> Emulator {
     Emulator::start(config.in_memory()).await.expect("no port is needed")
