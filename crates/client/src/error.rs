@@ -3,11 +3,13 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use eventhubs_amqp::codec::AmqpError;
 use eventhubs_amqp::engine::CloseReason;
 use eventhubs_amqp::net::{self, LinkClosed, SendFailure};
-use eventhubs_protocol::condition::{self, End, Meaning, Outcome, Place, Retry, Verdict};
+use eventhubs_protocol::SequenceNumber;
+use eventhubs_protocol::condition::{self, End, Meaning, Outcome, Place, Recovery, Retry, Verdict};
 use eventhubs_protocol::rpc::AnswerError;
 
 /// What was being done.
@@ -83,6 +85,20 @@ pub enum ErrorKind {
     Disconnected,
     /// An event could not be decoded; the ones after it are not affected.
     Undecodable,
+    /// The service left events out; the ones after them follow.
+    Gap {
+        /// Sequence number of the first event that is missing.
+        from: SequenceNumber,
+        /// Sequence number of the last one.
+        to: SequenceNumber,
+    },
+    /// Retention removed events before they were received; the first that is left follows.
+    Trimmed {
+        /// Sequence number of the first event that is gone.
+        from: SequenceNumber,
+        /// Sequence number of the last one.
+        to: SequenceNumber,
+    },
     /// The handler of a listener failed.
     Handler,
     /// The hub was closed by this program.
@@ -113,8 +129,14 @@ struct Inner {
     operation: Operation,
     entity: String,
     detail: String,
-    retryable: bool,
+    verdict: Verdict,
     may_have_been_sent: bool,
+    /// Time the service asked to be left alone.
+    stated_wait: Option<Duration>,
+    /// Tries that were made of the call, this one included.
+    attempts: u32,
+    /// Time from the start of the call to this error; zero when nothing was measured.
+    elapsed: Duration,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -126,15 +148,16 @@ impl Error {
         detail: impl Into<String>,
     ) -> Self {
         let (entity, detail) = (entity.into(), detail.into());
-        let retryable =
-            matches!(kind, ErrorKind::ServerBusy | ErrorKind::Timeout | ErrorKind::Disconnected);
         let inner = Inner {
             kind,
             operation,
             entity,
             detail,
-            retryable,
+            verdict: verdict_of(kind),
             may_have_been_sent: false,
+            stated_wait: None,
+            attempts: 1,
+            elapsed: Duration::ZERO,
             source: None,
         };
         Self { inner: Arc::new(inner) }
@@ -160,7 +183,7 @@ impl Error {
     ) -> Self {
         let sent = operation == Operation::Send && verdict.outcome == Outcome::Unknown;
         Self::new(kind_of(verdict.meaning), operation, entity, detail).map(|inner| {
-            inner.retryable = verdict.retry != Retry::No;
+            inner.verdict = verdict;
             inner.may_have_been_sent = sent;
         })
     }
@@ -179,6 +202,16 @@ impl Error {
         };
         let verdict = condition::classify(error.condition.as_str(), description, place, end);
         Self::of_verdict(verdict, operation, entity, error.to_string())
+            .with_stated_wait(description)
+    }
+
+    /// Keeps the time that a throttling service asks for.
+    fn with_stated_wait(self, text: &str) -> Self {
+        self.map(|inner| {
+            if inner.verdict.meaning == Meaning::ServerBusy {
+                inner.stated_wait = condition::busy_wait(text);
+            }
+        })
     }
 
     pub(crate) fn of_link(closed: &LinkClosed, operation: Operation, entity: &str) -> Self {
@@ -303,6 +336,7 @@ impl Error {
                 let (condition, text) = (&refusal.condition, &refusal.description);
                 let verdict = condition::classify(condition, text, Place::Answer, End::Sender);
                 Self::of_verdict(verdict, operation, entity, error.to_string())
+                    .with_stated_wait(text)
             }
             _ => Self::new(ErrorKind::Protocol, operation, entity, error.to_string()),
         }
@@ -310,9 +344,12 @@ impl Error {
     }
 
     pub(crate) fn of_token(error: eventhubs_auth::Error, entity: &str) -> Self {
-        let retryable = error.is_retryable();
+        let retry = match error.is_retryable() {
+            true => Retry::Yes,
+            false => Retry::No,
+        };
         Self::new(ErrorKind::Unauthorized, Operation::Authorize, entity, error.to_string())
-            .map(|inner| inner.retryable = retryable)
+            .map(|inner| inner.verdict.retry = retry)
             .with_source(error)
     }
 
@@ -346,7 +383,39 @@ impl Error {
     /// Whether the same call may succeed later without any change by the caller.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        self.inner.retryable
+        self.inner.verdict.retry != Retry::No
+    }
+
+    /// Tries that were made before the call gave up; 1 when nothing was tried again.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.inner.attempts
+    }
+
+    /// Time from the start of the call until it gave up; zero for errors that no time was spent on.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.inner.elapsed
+    }
+
+    /// Whether this is the last item of a stream. An event that cannot be decoded, a gap, and
+    /// events that retention removed are items like others: what comes after them follows.
+    #[must_use]
+    pub fn ends_stream(&self) -> bool {
+        !matches!(
+            self.inner.kind,
+            ErrorKind::Undecodable | ErrorKind::Gap { .. } | ErrorKind::Trimmed { .. }
+        )
+    }
+
+    /// What to make of it: whether to try again, and what to rebuild first.
+    pub(crate) fn verdict(&self) -> Verdict {
+        self.inner.verdict
+    }
+
+    /// Time the service asked to be left alone, when it throttles.
+    pub(crate) fn stated_wait(&self) -> Option<Duration> {
+        self.inner.stated_wait
     }
 
     /// Whether the service may have stored the event or batch all the same: its outcome is unknown,
@@ -354,6 +423,24 @@ impl Error {
     #[must_use]
     pub fn may_have_been_sent(&self) -> bool {
         self.inner.may_have_been_sent
+    }
+}
+
+/// What to make of an error that this library made itself.
+fn verdict_of(kind: ErrorKind) -> Verdict {
+    use condition::local;
+    match kind {
+        ErrorKind::Timeout => local::NO_ANSWER,
+        ErrorKind::Disconnected => local::CONNECTION_LOST,
+        ErrorKind::ServerBusy => Verdict { recovery: Recovery::None, ..local::RELEASED },
+        // Correcting the call, or nothing at all, is what helps.
+        _ => Verdict {
+            meaning: Meaning::InvalidArgument,
+            retry: Retry::No,
+            recovery: Recovery::Fatal,
+            outcome: Outcome::NotStored,
+            at_once: false,
+        },
     }
 }
 
@@ -402,8 +489,9 @@ impl fmt::Debug for Error {
             .field("operation", &self.inner.operation)
             .field("entity", &self.inner.entity)
             .field("detail", &self.inner.detail)
-            .field("retryable", &self.inner.retryable)
+            .field("retry", &self.inner.verdict.retry)
             .field("may_have_been_sent", &self.inner.may_have_been_sent)
+            .field("attempts", &self.inner.attempts)
             .finish()
     }
 }

@@ -21,6 +21,7 @@ use crate::live::{Live, Target, audience};
 use crate::options::{HubOptions, ReceiveOptions};
 use crate::producer::{Destination, Producer, SendLinks};
 use crate::sending::Sending;
+use crate::statistics::{Counters, Statistics};
 use crate::stream::EventStream;
 
 /// What all clones of a hub share.
@@ -33,11 +34,16 @@ pub(crate) struct Shared {
     /// Links to partitions, by partition.
     partitions: Mutex<HashMap<PartitionId, Arc<SendLinks>>>,
     closed: AtomicBool,
+    counters: Counters,
 }
 
 impl Shared {
     pub(crate) fn target(&self) -> &Arc<Target> {
         &self.target
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// The connection, opened now if there is none.
@@ -246,6 +252,7 @@ impl Hub {
             any: Arc::new(SendLinks::new(None)),
             partitions: Mutex::default(),
             closed: AtomicBool::new(false),
+            counters: Counters::default(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -260,6 +267,12 @@ impl Hub {
     #[must_use]
     pub fn host(&self) -> &str {
         self.shared.target.endpoint.host()
+    }
+
+    /// What happened since the hub was made: connections, retries, events dropped as duplicates.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        self.shared.counters().read()
     }
 
     /// A producer for one destination: a partition, a key, or [`Destination::Any`].

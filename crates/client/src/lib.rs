@@ -45,6 +45,7 @@ mod options;
 mod producer;
 mod rpc;
 mod sending;
+mod statistics;
 mod stream;
 
 pub use self::batch::EventBatch;
@@ -54,6 +55,7 @@ pub use self::listener::ListenerHandle;
 pub use self::options::{HubOptions, ReceiveOptions};
 pub use self::producer::{Destination, Producer};
 pub use self::sending::Sending;
+pub use self::statistics::Statistics;
 pub use self::stream::EventStream;
 pub use eventhubs_amqp::codec::{DecodeError, Map, Symbol, Value, message};
 pub use eventhubs_amqp::net::{Connecting, Connector, Stream, TlsOptions};
