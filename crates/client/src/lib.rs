@@ -43,6 +43,7 @@ mod listener;
 mod live;
 mod options;
 mod producer;
+mod recovery;
 mod rpc;
 mod sending;
 mod statistics;
