@@ -98,7 +98,7 @@ pub(crate) fn run(workspace: &Workspace, _: &[String]) -> Result<Tally, Failure>
     let sources = files.iter().filter(|file| file.path.ends_with(".rs"));
     findings.extend(faults::check(
         find(faults::DOC).map_or("", |file| &file.text),
-        sources.map(|file| file.text.as_str()),
+        sources.map(|file| (file.path.as_str(), file.text.as_str())),
         find("drills.toml").map_or("", |file| &file.text),
     ));
     report(&findings, files.len())

@@ -1,5 +1,5 @@
 //! `docs/faults.md` against the tree: every row of the fault matrix is there once, and the tests
-//! and drills it names exist.
+//! and drills it names exist where they belong.
 //!
 //! That the calls compile is a test of the emulator; it knows their types and this file does not.
 
@@ -9,41 +9,80 @@ use super::Finding;
 
 pub(super) const DOC: &str = "docs/faults.md";
 
-/// Rows of the matrix: a letter and how many there are.
-const ROWS: [(char, u32); 2] = [('N', 16), ('S', 46)];
+/// A cell that names tests: which it is, where those tests stand, and what it means when it is
+/// empty.
+#[derive(Debug)]
+struct TestCell {
+    at: usize,
+    /// What the path of their file begins with, and what it holds.
+    places: (&'static str, &'static str),
+    is_needed: Option<&'static str>,
+}
 
-/// Cells of a row: number, words, calls, tests, drills.
-const CELLS: usize = 5;
+/// The rows of one letter.
+#[derive(Debug)]
+struct Table {
+    letter: char,
+    rows: u32,
+    cells: usize,
+    tests: &'static [TestCell],
+    drills: usize,
+}
 
-/// Checks the tables. `sources` are the texts in which tests may stand, `drills` is the file of
-/// the drills.
+/// Number, words, calls, tests of the emulator, tests of the client, drills.
+const FAULT_CELLS: &[TestCell] = &[
+    TestCell {
+        at: 3,
+        places: ("crates/emulator/", ""),
+        is_needed: Some("no test shows this fault"),
+    },
+    TestCell { at: 4, places: ("crates/client/tests/", ""), is_needed: None },
+];
+
+const TABLES: &[Table] = &[
+    Table { letter: 'N', rows: 16, cells: 6, tests: FAULT_CELLS, drills: 5 },
+    Table { letter: 'S', rows: 46, cells: 6, tests: FAULT_CELLS, drills: 5 },
+];
+
+/// A test that a row names.
+struct Named<'a> {
+    line: usize,
+    name: &'a str,
+    places: (&'static str, &'static str),
+}
+
+/// Checks the tables. `sources` are paths and texts of the files in which tests may stand, `drills`
+/// is the file of the drills.
 pub(super) fn check<'a>(
     doc: &str,
-    sources: impl Iterator<Item = &'a str>,
+    sources: impl Iterator<Item = (&'a str, &'a str)>,
     drills: &str,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut missing: BTreeSet<String> = ROWS
+    let mut missing: BTreeSet<String> = TABLES
         .iter()
-        .flat_map(|(letter, count)| (1..=*count).map(move |number| format!("{letter}{number}")))
+        .flat_map(|table| (1..=table.rows).map(|number| format!("{}{number}", table.letter)))
         .collect();
-    let mut tests = Vec::new();
+    let mut named = Vec::new();
     for (line, text) in doc.lines().enumerate() {
-        let Some(cells) = row(text) else { continue };
+        let Some((table, cells)) = row(text) else { continue };
         if !missing.remove(cells[0]) {
             let text = format!("{} is no row of the matrix, or stands here twice", cells[0]);
             findings.push(Finding::at(DOC, line, text));
         }
-        if cells.len() != CELLS {
-            findings.push(Finding::at(DOC, line, format!("a row has {CELLS} cells")));
+        if cells.len() != table.cells {
+            findings.push(Finding::at(DOC, line, format!("a row has {} cells", table.cells)));
             continue;
         }
-        let named = names(cells[3]);
-        if named.is_empty() {
-            findings.push(Finding::at(DOC, line, "no test shows this fault"));
+        for cell in table.tests {
+            let tests = names(cells[cell.at]);
+            if let (true, Some(text)) = (tests.is_empty(), cell.is_needed) {
+                findings.push(Finding::at(DOC, line, text));
+            }
+            let places = cell.places;
+            named.extend(tests.into_iter().map(|name| Named { line, name, places }));
         }
-        tests.extend(named.into_iter().map(|name| (line, name)));
-        for name in names(cells[4]) {
+        for name in names(cells[table.drills]) {
             if !drills.contains(&format!("\nname = \"{name}\"\n")) {
                 findings.push(Finding::at(DOC, line, format!("no drill is called {name}")));
             }
@@ -52,24 +91,28 @@ pub(super) fn check<'a>(
     findings.extend(
         missing.into_iter().map(|row| Finding::whole(DOC, format!("row {row} is missing"))),
     );
-    for source in sources {
-        tests.retain(|(_, name)| !source.contains(&format!("fn {name}(")));
+    for (path, source) in sources {
+        named.retain(|Named { name, places: (begin, part), .. }| {
+            let is_there = path.starts_with(begin) && path.contains(part);
+            !(is_there && source.contains(&format!("fn {name}(")))
+        });
     }
-    let gone = |(line, name)| Finding::at(DOC, line, format!("no test is called {name}"));
-    findings.extend(tests.into_iter().map(gone));
+    findings.extend(named.into_iter().map(|Named { line, name, places: (begin, _) }| {
+        Finding::at(DOC, line, format!("no test in {begin} is called {name}"))
+    }));
     findings
 }
 
-/// The cells of a line whose first is a letter and a number.
-fn row(line: &str) -> Option<Vec<&str>> {
+/// The cells of a line whose first is the letter of a table and a number.
+fn row(line: &str) -> Option<(&'static Table, Vec<&str>)> {
     let cells: Vec<&str> = line.trim().strip_prefix('|')?.strip_suffix('|')?.split('|').collect();
     let cells: Vec<&str> = cells.into_iter().map(str::trim).collect();
-    let first = cells.first()?;
-    let mut chars = first.chars();
+    let mut chars = cells.first()?.chars();
     let letter = chars.next()?;
     let number = chars.as_str();
     let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    (ROWS.iter().any(|(known, _)| *known == letter) && is_number).then_some(cells)
+    let table = TABLES.iter().find(|table| table.letter == letter)?;
+    is_number.then_some((table, cells))
 }
 
 /// What stands between backticks.
@@ -81,15 +124,21 @@ fn names(cell: &str) -> Vec<&str> {
 mod tests {
     use super::*;
 
+    const CLIENT: (&str, &str) = ("crates/client/tests/suite/a.rs", "#[test]\nfn survived() {}");
+
     fn document() -> String {
-        let rows = ROWS.iter().flat_map(|(letter, count)| {
-            (1..=*count).map(move |number| format!("| {letter}{number} | x | `y` | `shown` | |\n"))
-        });
-        rows.collect()
+        let mut doc = String::new();
+        for table in TABLES {
+            for number in 1..=table.rows {
+                let letter = table.letter;
+                doc.push_str(&format!("| {letter}{number} | x | `y` | `shown` | `survived` | |\n"));
+            }
+        }
+        doc
     }
 
     fn findings(doc: &str) -> Vec<String> {
-        let sources = ["#[test]\nfn shown() {}"];
+        let sources = [("crates/emulator/tests/a.rs", "#[test]\nfn shown() {}"), CLIENT];
         let drills = "[[drill]]\nname = \"found\"\nfile";
         check(doc, sources.into_iter(), drills).iter().map(ToString::to_string).collect()
     }
@@ -110,10 +159,15 @@ mod tests {
     #[test]
     fn tests_and_drills_that_do_not_exist_are_found() {
         let change = |from: &str, to: &str| findings(&document().replacen(from, to, 1));
-        assert_eq!(change("`shown`", "`hidden`"), ["docs/faults.md:1: no test is called hidden"]);
+        let gone = "docs/faults.md:1: no test in crates/emulator/ is called";
+        assert_eq!(change("`shown`", "`hidden`"), [format!("{gone} hidden")]);
+        assert_eq!(change("`shown`", "`survived`"), [format!("{gone} survived")], "elsewhere");
         assert_eq!(change("`shown`", ""), ["docs/faults.md:1: no test shows this fault"]);
+        let gone = "docs/faults.md:1: no test in crates/client/tests/ is called";
+        assert_eq!(change("`survived`", "`shown`"), [format!("{gone} shown")], "elsewhere");
+        assert!(change("`survived`", "").is_empty(), "others fill it");
         assert_eq!(change("| |\n", "| `lost` |\n"), ["docs/faults.md:1: no drill is called lost"]);
         assert!(change("| |\n", "| `found` |\n").is_empty());
-        assert_eq!(change(" | |\n", " |\n"), ["docs/faults.md:1: a row has 5 cells"]);
+        assert_eq!(change(" | |\n", " |\n"), ["docs/faults.md:1: a row has 6 cells"]);
     }
 }
