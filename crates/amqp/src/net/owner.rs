@@ -188,7 +188,7 @@ impl Owner {
         engine.touched(&mut touched);
         for id in touched.drain(..) {
             match self.entry(id).map(|entry| &entry.phase) {
-                Some(Phase::Receiving(_)) => self.handle_deliveries(engine, id),
+                Some(Phase::Receiving(_)) => self.handle_deliveries(engine, now, id),
                 Some(Phase::Sending(link)) => {
                     let link = Arc::clone(link);
                     self.handle_outcomes(engine, now, id, &link);

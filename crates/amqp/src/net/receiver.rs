@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::clock;
 use super::connection::Connection;
 use super::credit;
 use super::error::LinkClosed;
@@ -100,7 +102,7 @@ pub(crate) struct Settlement {
     pub(crate) settled: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ReceiveState {
     /// Whole reads of the owner task; bounded by the credit it grants.
     pub(crate) queue: Vec<Delivery>,
@@ -115,6 +117,25 @@ pub(crate) struct ReceiveState {
     pub(crate) dirty: bool,
     /// The handle is gone, or a detach was asked for.
     pub(crate) leaving: bool,
+    /// When the last deliveries arrived; when there were none yet, when the link was made.
+    pub(crate) arrived: Instant,
+}
+
+impl ReceiveState {
+    fn new(now: Instant) -> Self {
+        Self {
+            queue: Vec::new(),
+            waker: None,
+            closed: None,
+            taken: 0,
+            taken_bytes: 0,
+            settlements: Vec::new(),
+            starving: false,
+            dirty: false,
+            leaving: false,
+            arrived: now,
+        }
+    }
 }
 
 /// The part of a receiver that its handle and the owner task share.
@@ -126,16 +147,22 @@ pub(crate) struct ReceiveLink {
     pub(crate) id: std::sync::OnceLock<crate::engine::LinkId>,
     pub(crate) prefetch: u32,
     pub(crate) prefetch_bytes: usize,
+    /// Set together with `closed`, for those who must not take the lock at every delivery.
+    pub(crate) gone: AtomicBool,
+    /// Credit the peer had when the owner task last changed or used it.
+    pub(crate) credit: AtomicU32,
 }
 
 impl ReceiveLink {
     pub(crate) fn new(options: &ReceiverOptions, inbox: Arc<Inbox>) -> Self {
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(ReceiveState::new(clock::now())),
             inbox,
             id: std::sync::OnceLock::new(),
             prefetch: options.prefetch.max(1),
             prefetch_bytes: options.prefetch_bytes,
+            gone: AtomicBool::new(false),
+            credit: AtomicU32::new(0),
         }
     }
 
@@ -181,6 +208,8 @@ pub struct Receiver {
     local: VecDeque<Delivery>,
     taken: u32,
     taken_bytes: usize,
+    /// Handed out and reported.
+    reported: u64,
     /// Deliveries, and their bytes, that are reported at a time.
     step: u32,
     step_bytes: usize,
@@ -203,6 +232,7 @@ impl Receiver {
             local: VecDeque::new(),
             taken: 0,
             taken_bytes: 0,
+            reported: 0,
             step: credit::step(link.0.prefetch),
             step_bytes: credit::step_bytes(link.0.prefetch_bytes),
             accepted: None,
@@ -282,6 +312,7 @@ impl Receiver {
         if let Some(range) = self.accepted.take() {
             self.push_accepted(range);
         }
+        self.reported += u64::from(self.taken);
         let mut state = lock(&self.link.0.state);
         state.taken += std::mem::take(&mut self.taken);
         state.taken_bytes += std::mem::take(&mut self.taken_bytes);
@@ -339,6 +370,32 @@ impl Receiver {
     /// Why the link is gone, if it is. Deliveries may be left all the same.
     pub fn close_reason(&self) -> Option<LinkClosed> {
         lock(&self.link.0.state).closed.clone()
+    }
+
+    /// Whether the link is gone; one atomic load, so that it may be asked at every delivery. True as
+    /// soon as the owner task knows, though deliveries that came before may be left to hand out.
+    #[inline]
+    pub fn is_closed(&self) -> bool {
+        self.link.0.gone.load(Ordering::Acquire)
+    }
+
+    /// Whether the peer may send: it has credit that it has not used, and the link is up. A link
+    /// without credit is silent because its reader is slow, not because its peer is. As of the owner
+    /// task's last turn; one atomic load each.
+    pub fn has_credit(&self) -> bool {
+        !self.is_closed() && self.link.0.credit.load(Ordering::Relaxed) > 0
+    }
+
+    /// When the last deliveries arrived here, handed out since or not; when none has, when the link
+    /// was attached. Takes the link's lock: for a watchdog, not for every delivery.
+    pub fn idle_since(&self) -> Instant {
+        lock(&self.link.0.state).arrived
+    }
+
+    /// Deliveries handed out on this link so far, so that it can be made anew before its 32-bit
+    /// counters wrap.
+    pub fn handed_out(&self) -> u64 {
+        self.reported + u64::from(self.taken)
     }
 
     /// Detaches the link and waits for the peer's answer, by a deadline. Deliveries that have not

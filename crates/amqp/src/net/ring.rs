@@ -77,6 +77,7 @@ pub(crate) struct SendRing {
     /// First number that may still be pending.
     oldest: u64,
     parked: HashMap<u64, Finish>,
+    written: u64,
     pending: usize,
     bytes: usize,
 }
@@ -85,6 +86,11 @@ impl SendRing {
     /// Sends without a result.
     pub(crate) fn pending(&self) -> usize {
         self.pending
+    }
+
+    /// Sends that were given to the engine to write.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
     }
 
     /// Bytes of the sends without a result.
@@ -143,19 +149,22 @@ impl SendRing {
         if let Some(Slot { state: State::Sent { delivery_id, .. }, .. }) = self.slot(number) {
             *delivery_id = id;
             self.next = number + 1;
+            self.written += 1;
         }
     }
 
-    /// Gives every send that has none a deadline.
+    /// Gives every send that has none a deadline; answers whether there was one.
     #[inline]
-    pub(crate) fn stamp(&mut self, deadline: Instant) {
+    pub(crate) fn stamp(&mut self, deadline: Instant) -> bool {
         self.unstamped = self.unstamped.max(self.base);
+        let new = self.unstamped < self.end();
         for number in self.unstamped..self.end() {
             if let Some(slot) = self.slot(number) {
                 slot.deadline = Some(deadline);
             }
         }
         self.unstamped = self.end();
+        new
     }
 
     /// When the oldest pending send runs out of time.

@@ -4,10 +4,11 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::clock;
 use super::connection::Connection;
 use super::error::{LinkClosed, SendFailure};
 use super::inbox::{Inbox, lock};
@@ -93,7 +94,7 @@ impl Default for SenderOptions {
 /// fails at once.
 const HARD_FACTOR: usize = 16;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct SendState {
     pub(crate) ring: SendRing,
     pub(crate) closed: Option<LinkClosed>,
@@ -111,6 +112,25 @@ pub(crate) struct SendState {
     pub(crate) room: Vec<Waker>,
     /// Wakers of those who wait for the end of the link.
     pub(crate) ending: Vec<Waker>,
+    /// When the owner task last saw a new send or an outcome; before that, when the link was made.
+    pub(crate) active: Instant,
+}
+
+impl SendState {
+    fn new(now: Instant) -> Self {
+        Self {
+            ring: SendRing::default(),
+            closed: None,
+            dirty: false,
+            leaving: false,
+            lingers: false,
+            left: false,
+            armed: false,
+            room: Vec::new(),
+            ending: Vec::new(),
+            active: now,
+        }
+    }
 }
 
 /// The part of a sender that its handles and the owner task share.
@@ -129,7 +149,7 @@ pub(crate) struct SendLink {
 impl SendLink {
     pub(crate) fn new(options: &SenderOptions, inbox: Arc<Inbox>) -> Self {
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(SendState::new(clock::now())),
             inbox,
             id: std::sync::OnceLock::new(),
             send_timeout: options.send_timeout,
@@ -256,6 +276,20 @@ impl Sender {
     /// Largest message the peer takes, in bytes; `None` when it names no limit.
     pub fn max_message_size(&self) -> Option<u64> {
         self.handle.remote.max_message_size.filter(|size| *size != 0)
+    }
+
+    /// Deliveries written on this link so far, so that it can be made anew before its 32-bit counters
+    /// wrap.
+    pub fn sent(&self) -> u64 {
+        lock(&self.handle.link.0.state).ring.written()
+    }
+
+    /// Since when nothing happens on this link: the last send was queued or got its outcome then; if
+    /// there was none, the link was attached. `None` while a send waits for its outcome. As of the
+    /// owner task's last turn.
+    pub fn idle_since(&self) -> Option<Instant> {
+        let state = lock(&self.handle.link.0.state);
+        (state.ring.pending() == 0).then_some(state.active)
     }
 
     /// Why the link is gone, if it is.

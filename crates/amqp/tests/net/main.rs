@@ -4,6 +4,7 @@
 mod broker;
 mod close;
 mod flood;
+mod knowledge;
 mod links;
 mod peer;
 mod polled;

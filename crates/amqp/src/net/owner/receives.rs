@@ -1,6 +1,7 @@
 //! The receiving half of the owner: deliveries go to their links, credit comes back.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Instant;
 
@@ -32,7 +33,7 @@ impl Owner {
         }
     }
 
-    pub(super) fn handle_deliveries(&mut self, engine: &mut Connection, id: LinkId) {
+    pub(super) fn handle_deliveries(&mut self, engine: &mut Connection, now: Instant, id: LinkId) {
         let Some(Entry { phase: Phase::Receiving(receiving), .. }) =
             self.links.get_mut(id.index()).and_then(Option::as_mut).filter(|e| e.id == id)
         else {
@@ -55,6 +56,7 @@ impl Owner {
                 return grant(engine, id, receiving);
             }
             state.starving = is_starving(engine, id, &receiving.link);
+            state.arrived = now;
             receiving.waiting += u32::try_from(count).unwrap_or(u32::MAX);
             receiving.largest = largest.max(receiving.largest - receiving.largest / 8);
             state.waker.take()
@@ -110,7 +112,14 @@ impl Owner {
 /// Whether less credit is left than the receiver reports at a time. The budget of bytes may have
 /// made it so; then nobody would ever return more.
 fn is_starving(engine: &Connection, id: LinkId, link: &ReceiveLink) -> bool {
-    engine.credit(id) < credit::step(link.prefetch)
+    note_credit(engine, id, link) < credit::step(link.prefetch)
+}
+
+/// The credit the peer has; the receiver may ask for it too.
+fn note_credit(engine: &Connection, id: LinkId, link: &ReceiveLink) -> u32 {
+    let credit = engine.credit(id);
+    link.credit.store(credit, Ordering::Relaxed);
+    credit
 }
 
 /// Grants what the receiver's budget allows beyond what the peer still has.
@@ -126,10 +135,12 @@ pub(super) fn grant(engine: &mut Connection, id: LinkId, receiving: &mut Receivi
     if credit > engine.credit(id) {
         engine.set_credit(id, credit);
     }
+    note_credit(engine, id, &receiving.link);
 }
 
 pub(super) fn close_receiver(link: &ReceiveLink, closed: &LinkClosed, wakers: &mut Vec<Waker>) {
     let mut state = lock(&link.state);
     state.closed.get_or_insert_with(|| closed.clone());
+    link.gone.store(true, Ordering::Release);
     wakers.extend(state.waker.take());
 }

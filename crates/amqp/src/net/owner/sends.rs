@@ -37,7 +37,9 @@ impl Owner {
         }
         let mut state = lock(&link.state);
         state.dirty = false;
-        state.ring.stamp(now + link.send_timeout);
+        if state.ring.stamp(now + link.send_timeout) {
+            state.active = now;
+        }
         while let Some((number, size)) = state.ring.next_queued() {
             match engine.can_send(id, size) {
                 Ok(()) => {}
@@ -106,6 +108,7 @@ impl Owner {
         engine.outcomes(id, &mut self.outcomes);
         if !self.outcomes.is_empty() {
             let mut state = lock(&link.state);
+            state.active = now;
             for outcome in self.outcomes.drain(..) {
                 if !outcome.settled {
                     let settled = outcome.state.clone().unwrap_or(DeliveryState::Accepted);
