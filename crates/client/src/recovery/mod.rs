@@ -4,3 +4,4 @@
 //! a random number.
 
 pub(crate) mod backoff;
+pub(crate) mod machine;
