@@ -138,7 +138,7 @@ pub(crate) struct Consumer {
     next: i64,
     runtime_metric: bool,
     geo: bool,
-    /// At the end of the partition; its bell rings when there is more.
+    /// The last read gave nothing; the bell rings when there is more.
     waiting: bool,
     /// A drain is to be answered at the end of the partition.
     draining: bool,
@@ -223,7 +223,7 @@ impl Consumer {
         }
     }
 
-    /// The partition has grown since the last read came to its end.
+    /// The partition has grown since the last read gave nothing.
     pub(crate) fn handle_appended(&mut self) {
         self.waiting = false;
     }
@@ -245,14 +245,19 @@ impl Consumer {
         chunk.clear();
         let bounds = (credit.min(CHUNK_EVENTS), CHUNK_BYTES);
         let (partition, metric) = (&self.partition, self.runtime_metric);
-        let mut progress = partition.read(self.next, bounds, &self.seat, now, metric, chunk);
-        if self.geo {
-            replicate(chunk, &mut progress.tail);
+        let mut tail = partition.read(self.next, bounds, &self.seat, now, metric, chunk);
+        // Whoever was given nothing has a bell that rings. Where the log ends does not matter: its
+        // last events may have been lost.
+        self.waiting = chunk.is_empty();
+        if self.waiting {
+            return Pumped::Idle;
         }
-        self.waiting = progress.waiting;
+        if self.geo {
+            replicate(chunk, &mut tail);
+        }
         for event in chunk.drain(..) {
             let sequence = event.sequence;
-            let payload = match &progress.tail {
+            let payload = match &tail {
                 Some(tail) => event::with_tail(&event.message, event.header_len, tail),
                 None => event.message,
             };
@@ -295,10 +300,7 @@ impl Consumer {
                 }
             }
         }
-        match progress.waiting {
-            true => Pumped::Idle,
-            false => Pumped::More,
-        }
+        Pumped::More
     }
 
     /// The client wants its credit used up: what there is goes first.

@@ -34,15 +34,6 @@ pub(crate) enum NumberedError {
     Journal(#[from] io::Error),
 }
 
-/// What one read of a partition gave.
-#[derive(Debug)]
-pub(crate) struct Progress {
-    /// Whether the end was reached and the seat's bell will ring when there is more.
-    pub(crate) waiting: bool,
-    /// The end of the partition, if it was asked for.
-    pub(crate) tail: Option<Tail>,
-}
-
 /// One partition: its log, and who reads it.
 #[derive(Debug)]
 pub(crate) struct Partition {
@@ -163,8 +154,8 @@ impl Partition {
     }
 
     /// Copies at most `count` events from sequence number `from` on into `out`, and no more after
-    /// `bytes` are reached. When there is none the seat is put on the waiting list, unless it is
-    /// there already. `want_tail` asks for the end of the partition.
+    /// `bytes` are reached. When it gives none the seat is on the waiting list, and its bell rings
+    /// when there is more. `want_tail` asks for the end of the partition, which is the result.
     pub(crate) fn read(
         &self,
         from: i64,
@@ -173,16 +164,14 @@ impl Partition {
         now: i64,
         want_tail: bool,
         out: &mut Vec<Stored>,
-    ) -> Progress {
+    ) -> Option<Tail> {
         let mut state = self.lock();
         state.expire(now);
-        let next = state.log.read(from, count, bytes, out);
-        let waiting = out.is_empty() && next == state.log.end();
-        if waiting && !state.waiting.contains(seat) {
+        state.log.read(from, count, bytes, out);
+        if out.is_empty() && !state.waiting.contains(seat) {
             state.waiting.push(seat.clone());
         }
-        let tail = want_tail.then(|| state.log.tail(now)).flatten();
-        Progress { waiting, tail }
+        want_tail.then(|| state.log.tail(now)).flatten()
     }
 
     /// What the partition's runtime information tells at `now`.

@@ -7,11 +7,12 @@ use bytes::{Bytes, BytesMut};
 use eventhubs_amqp::codec::DeliveryState;
 use eventhubs_amqp::codec::message::{Body, Message};
 use eventhubs_amqp::engine::{Options, Sasl};
-use eventhubs_amqp::net::{Connection, ConnectionOptions, SenderOptions};
+use eventhubs_amqp::net::{Connection, ConnectionOptions, ReceiverOptions, SenderOptions};
 use eventhubs_emulator::{
-    Config, DEFAULT_KEY, DEFAULT_KEY_NAME, DataError, Durability, Emulator, HubConfig, HubError,
-    HubStatus, HubUpdate, StartError, StoredEvent,
+    Config, DEFAULT_KEY, DEFAULT_KEY_NAME, Damage, DataError, Durability, Emulator, HubConfig,
+    HubError, HubStatus, HubUpdate, StartError, StoredEvent,
 };
+use tokio::time::timeout;
 
 fn options() -> ConnectionOptions {
     let sasl = Sasl::Plain { user: DEFAULT_KEY_NAME.into(), password: DEFAULT_KEY.into() };
@@ -161,6 +162,36 @@ async fn what_was_trimmed_or_has_reached_its_age_stays_gone() {
     emulator.advance_clock(Duration::from_secs(1));
     assert_eq!(bodies(&emulator, "short", 0), Vec::<String>::new());
     assert_eq!(emulator.append("short", 0, event("d")).unwrap(), 3);
+    end(emulator).await;
+}
+
+/// The last events may be lost while their places are known: nothing is there to be sent, and the
+/// log has not been read to its end.
+#[tokio::test(start_paused = true)]
+async fn a_receiver_waits_where_the_last_events_were_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let emulator = start(config(folder.path())).await;
+    emulator.append("hub", 0, event("a")).unwrap();
+    end(emulator).await;
+    // The name of a file tells where it began; nothing in it can be read.
+    let lost = format!("hubs/0-hub/0/{:020}-{:020}.log", 9, 900);
+    std::fs::write(folder.path().join(lost), "").unwrap();
+
+    let emulator = start(config(folder.path())).await;
+    assert!(matches!(emulator.damage(), [Damage::Missing { from: 1, to: 9, .. }]));
+    let connection = Connection::dial_over(emulator.connect_memory(), options()).await.unwrap();
+    let source = "hub/ConsumerGroups/$Default/Partitions/0";
+    let mut receiver = connection.receiver(ReceiverOptions::from(source)).await.unwrap();
+    let mut receive = async || {
+        let delivery = timeout(Duration::from_secs(5), receiver.recv()).await.unwrap().unwrap();
+        let payload = delivery.into_payload();
+        let Body::Data(sections) = Message::decode(&payload).unwrap().body else { panic!() };
+        String::from_utf8(sections.concat()).unwrap()
+    };
+    assert_eq!(receive().await, "a");
+    assert_eq!(emulator.append("hub", 0, event("b")).unwrap(), 9);
+    assert_eq!(receive().await, "b");
+    connection.close(None).await;
     end(emulator).await;
 }
 
