@@ -114,7 +114,8 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidInput`] when the host or the hub's name cannot be one.
+    /// [`ErrorKind::InvalidInput`] when the host or the hub's name cannot be one, or an option is out
+    /// of its range.
     pub fn new(
         namespace: &str,
         hub: &str,
@@ -131,7 +132,7 @@ impl Hub {
             .map_err(|error| Error::invalid("the namespace", error))?;
         let endpoint =
             Endpoint::tls(host, eventhubs_auth::connection_string::TLS_PORT, options.tls.clone());
-        Ok(Self::over(endpoint, hub, provider, options))
+        Self::over(endpoint, hub, provider, options)
     }
 
     /// The hub that the `EntityPath` of a connection string names.
@@ -159,7 +160,7 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// As they.
+    /// As they; also when an option is out of its range.
     pub fn from_connection_string_with(
         text: &str,
         hub: Option<&str>,
@@ -193,7 +194,7 @@ impl Hub {
         } else {
             Endpoint::tls(host, parsed.port(), options.tls.clone())
         };
-        Ok(Self::over(endpoint, hub, parsed.credential().token_provider(), options))
+        Self::over(endpoint, hub, parsed.credential().token_provider(), options)
     }
 
     /// The hub that the environment names: `EVENTHUB_CONNECTION_STRING` (with `EVENTHUB_NAME` when
@@ -229,7 +230,8 @@ impl Hub {
         hub: HubName,
         provider: Arc<dyn TokenProvider>,
         options: HubOptions,
-    ) -> Self {
+    ) -> Result<Self, Error> {
+        options.validate()?;
         let identifier = options
             .identifier
             .clone()
@@ -254,7 +256,7 @@ impl Hub {
             closed: AtomicBool::new(false),
             counters: Counters::default(),
         };
-        Self { shared: Arc::new(shared) }
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Its name.
@@ -338,7 +340,8 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// When the receiver cannot be attached: no such partition or group, a start position that does
+    /// When an option is out of its range, before the network; when the receiver cannot be attached:
+    /// no such partition or group, a start position that does
     /// not exist, another receiver with a higher owner level, no right to listen.
     ///
     /// # Cancel safety
@@ -349,6 +352,7 @@ impl Hub {
         partition: impl Into<PartitionId>,
         options: ReceiveOptions,
     ) -> Result<EventStream, Error> {
+        options.validate()?;
         let partition = partition.into();
         let target = self.shared.target();
         let entity = address::consumer(&target.hub, &options.consumer_group, partition);
@@ -366,7 +370,7 @@ impl Hub {
                 target: terms.target,
                 properties: terms.properties,
                 desired_capabilities: terms.desired_capabilities,
-                prefetch: options.prefetch.max(1),
+                prefetch: options.prefetch,
                 prefetch_bytes: options.prefetch_bytes,
                 attach_timeout: target.options.attach_timeout,
                 ..ReceiverOptions::default()

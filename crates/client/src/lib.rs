@@ -36,6 +36,7 @@
 //! ends by a deadline of [`HubOptions`].
 
 mod batch;
+mod bounds;
 mod cell;
 mod error;
 mod hub;

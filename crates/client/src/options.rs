@@ -6,7 +6,8 @@ use std::time::Duration;
 use eventhubs_amqp::net::{Connector, TlsOptions};
 use eventhubs_protocol::{ConsumerGroup, OwnerLevel, StartPosition};
 
-/// Options of a [`Hub`](crate::Hub).
+/// Options of a [`Hub`](crate::Hub). What is out of the range that a field states is refused when the
+/// hub is made, by an error of kind [`InvalidInput`](crate::ErrorKind::InvalidInput) that names it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -21,26 +22,27 @@ use eventhubs_protocol::{ConsumerGroup, OwnerLevel, StartPosition};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HubOptions {
-    /// Name of this client in the service's diagnostics. Default: `eventhubs-` and a random UUID.
+    /// Name of this client in the service's diagnostics: 1 to 128 characters, none of them a control
+    /// character. Default: `eventhubs-` and a random UUID.
     pub identifier: Option<String>,
-    /// Time for name resolution, TCP and TLS together. Default 20 s.
+    /// Time for name resolution, TCP and TLS together. 1 ms to 24 h. Default 20 s.
     pub connect_timeout: Duration,
-    /// Time for the AMQP and SASL handshake. Default 30 s.
+    /// Time for the AMQP and SASL handshake. 1 ms to 24 h. Default 30 s.
     pub open_timeout: Duration,
-    /// Time for a link to attach. Default 15 s.
+    /// Time for a link to attach. 1 ms to 24 h. Default 15 s.
     pub attach_timeout: Duration,
-    /// Time for a send to get its outcome, from the moment it is queued. Default 30 s.
+    /// Time for a send to get its outcome, from the moment it is queued. 1 ms to 24 h. Default 30 s.
     pub send_timeout: Duration,
-    /// Time for an answer to put-token and runtime information. Default 20 s.
+    /// Time for an answer to put-token and runtime information. 1 ms to 24 h. Default 20 s.
     pub request_timeout: Duration,
-    /// Time for the service to answer a close. Default 5 s.
+    /// Time for the service to answer a close. 1 ms to 24 h. Default 5 s.
     pub close_timeout: Duration,
-    /// Silence after which the connection counts as lost, at twice this. Default 60 s.
+    /// Silence after which the connection counts as lost, at twice this. 1 s to 24 h. Default 60 s.
     pub idle_timeout: Duration,
     /// Sends without an outcome, per link, above which [`Hub::send`](crate::Hub::send) waits.
-    /// Default 4 096.
+    /// 1 to 1 000 000. Default 4 096.
     pub pending_sends_max: usize,
-    /// Bytes of such sends, per link, above which it waits. Default 16 MiB.
+    /// Bytes of such sends, per link, above which it waits. 1 byte to 1 GiB. Default 16 MiB.
     pub pending_bytes_max: usize,
     /// Whom to trust and who to be. Default: the platform's roots, no client certificate.
     pub tls: TlsOptions,
@@ -97,7 +99,9 @@ impl HubOptions {
     }
 }
 
-/// Options of receiving from one partition.
+/// Options of receiving from one partition. What is out of the range that a field states is refused
+/// before the network, by an error of kind [`InvalidInput`](crate::ErrorKind::InvalidInput) that
+/// names it.
 ///
 /// ```
 /// use eventhubs_client::{ConsumerGroup, OwnerLevel, ReceiveOptions, SequenceNumber, StartPosition};
@@ -117,9 +121,10 @@ pub struct ReceiveOptions {
     pub consumer_group: ConsumerGroup,
     /// Where to begin. Default [`StartPosition::earliest`].
     pub start: StartPosition,
-    /// Events that may wait here or be on their way. Default 300.
+    /// Events that may wait here or be on their way. 1 to 100 000. Default 300.
     pub prefetch: u32,
-    /// Bytes that may wait here before the service is granted no more. Default 64 MiB.
+    /// Bytes that may wait here before the service is granted no more; an event that is larger still
+    /// gets through. 1 byte to 1 GiB. Default 64 MiB.
     pub prefetch_bytes: usize,
     /// Makes this receiver the only one of its group: a receiver with a lower level, or without one,
     /// is disconnected. Default `None`.
@@ -156,7 +161,7 @@ impl ReceiveOptions {
         self
     }
 
-    /// Changes how many events may wait here or be on their way; 0 means 1.
+    /// Changes how many events may wait here or be on their way.
     #[must_use]
     pub fn with_prefetch(mut self, events: u32) -> Self {
         self.prefetch = events;

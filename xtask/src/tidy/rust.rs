@@ -28,6 +28,7 @@ const PURE: &[&str] = &[
     "crates/amqp/src/engine/",
     "crates/protocol/src/",
     "crates/auth/src/connection_string.rs",
+    "crates/client/src/bounds.rs",
     "crates/client/src/recovery/machine.rs",
     "crates/client/src/retry.rs",
     "crates/emulator/src/calendar.rs",

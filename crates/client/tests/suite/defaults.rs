@@ -6,19 +6,28 @@ use eventhubs_client::{ConsumerGroup, HubOptions, ReceiveOptions, StartPosition}
 
 const SOURCE: &str = include_str!("../../src/options.rs");
 
-/// The public fields of a struct in the source, with their documentation in one line each.
-fn documented(name: &str) -> Vec<(String, String)> {
+/// The public fields of a struct in the source, with their type and documentation in one line each.
+pub(crate) fn documented(name: &str) -> Vec<Field> {
     let start = SOURCE.find(&format!("pub struct {name} {{")).expect("the struct is there");
     let body = &SOURCE[start..start + SOURCE[start..].find("\n}").expect("it ends")];
     let (mut fields, mut doc) = (Vec::new(), String::new());
     for line in body.lines().map(str::trim) {
         if let Some(text) = line.strip_prefix("///") {
             doc.push_str(text);
-        } else if let Some((field, _)) = line.strip_prefix("pub ").and_then(|l| l.split_once(':')) {
-            fields.push((field.to_owned(), std::mem::take(&mut doc)));
+        } else if let Some((name, kind)) = line.strip_prefix("pub ").and_then(|l| l.split_once(':'))
+        {
+            let kind = kind.trim_matches([' ', ',']).to_owned();
+            fields.push(Field { name: name.to_owned(), kind, doc: std::mem::take(&mut doc) });
         }
     }
     fields
+}
+
+/// A public field of a struct, as its source has it.
+pub(crate) struct Field {
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) doc: String,
 }
 
 /// How the documentation writes a number: groups of three digits.
@@ -42,10 +51,10 @@ fn time(time: Duration) -> String {
 /// Checks that each field of a struct, and nothing else, is listed, and documented as listed.
 fn check(name: &str, expected: &[(&str, String)]) {
     let found = documented(name);
-    let fields: Vec<_> = found.iter().map(|(field, _)| field.as_str()).collect();
+    let fields: Vec<_> = found.iter().map(|field| field.name.as_str()).collect();
     let listed: Vec<_> = expected.iter().map(|(field, _)| *field).collect();
     assert_eq!(fields, listed, "every field of {name} is checked here");
-    for ((field, doc), (_, default)) in found.iter().zip(expected) {
+    for (Field { name: field, doc, .. }, (_, default)) in found.iter().zip(expected) {
         let said = doc.split_once("Default").map(|(_, rest)| rest.trim_start_matches([':', ' ']));
         let said = said.unwrap_or_else(|| panic!("{name}::{field} documents no default: {doc}"));
         assert_eq!(said.trim_end_matches('.'), default, "{name}::{field}");

@@ -4,6 +4,7 @@
 
 mod authorization;
 mod batch;
+mod bounds;
 mod closing;
 mod content;
 mod deadlines;
