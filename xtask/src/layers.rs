@@ -18,7 +18,8 @@ pub(crate) fn run(workspace: &Workspace, _: &[String]) -> Result<Tally, Failure>
         if packages.iter().any(|have| have.name == *package) {
             let arguments = [&["--package", package, "--edges", "normal"], *features].concat();
             let tree = tree(workspace, &arguments)?;
-            broken.extend(rules::forbidden(package, &tree, forbidden));
+            let whose = [&[*package], *features].concat().join(" ");
+            broken.extend(rules::forbidden(&whose, &tree, forbidden));
         }
     }
     let everything = tree(workspace, &["--workspace", "--all-features", "--target", "all"])?;

@@ -3,11 +3,17 @@
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::renewal;
+use crate::skew::ClockSkew;
 use crate::token::{Token, TokenProvider};
+use eventhubs_protocol::Timestamp;
 use std::collections::HashMap;
 use std::fmt;
+use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
@@ -16,10 +22,6 @@ use tokio::time::{Instant, timeout};
 pub const MAX_AUDIENCES: usize = 256;
 /// How long a provider has for one token, unless told otherwise.
 pub const DEFAULT_FETCH_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a failure is handed out again before the provider is asked anew.
-pub const FAILURE_KEPT: Duration = Duration::from_secs(2);
-/// How long after a failed renewal the next one is due, while the old token still serves.
-pub const RENEWAL_RETRY: Duration = Duration::from_secs(30);
 
 /// Stands before a [`TokenProvider`] and keeps its tokens.
 ///
@@ -27,7 +29,11 @@ pub const RENEWAL_RETRY: Duration = Duration::from_secs(30);
 ///   still serves, gets that one at once.
 /// * A token is renewed when it is asked for after the moment [`renewal::after`] names. A renewal
 ///   that fails leaves the old token in service until it ends.
-/// * A failure is remembered for [`FAILURE_KEPT`], so that a provider in trouble is not stormed.
+/// * A failure is handed out again for as long as [`renewal::back_off`] says, and while a token
+///   serves, [`renewal::back_off_serving`] says when the next renewal is due: a provider in trouble is
+///   not stormed. The pause grows with every failure in a row; a token ends the row.
+/// * A provider that panics or hangs costs its caller an error and nobody anything else. (One that
+///   blocks its thread cannot be helped.)
 /// * Dropping a future that fetches passes the fetch on to the next one that waits.
 ///
 /// # Examples
@@ -82,8 +88,9 @@ impl TokenCache {
     ///
     /// # Errors
     ///
-    /// The provider's own error, [`Error::TimedOut`], or [`Error::ExpiredOnArrival`]; also when one
-    /// of them happened less than [`FAILURE_KEPT`] ago. Never while an earlier token still serves.
+    /// The provider's own error, [`Error::TimedOut`], [`Error::Panicked`] or
+    /// [`Error::ExpiredOnArrival`], also for a while after it happened; within [`Error::Lapsed`] when
+    /// there was a token that has ended since. Never while an earlier token still serves.
     pub async fn token(&self, audience: &str) -> Result<Token, Error> {
         let slot = self.slot(audience);
         let ticket = match slot.look(&self.clock) {
@@ -112,15 +119,32 @@ impl TokenCache {
     /// has no other.
     #[must_use]
     pub fn renewal_due_in(&self, audience: &str) -> Option<Duration> {
-        let slot = Arc::clone(self.slots().get(audience)?);
-        let renew_at = slot.state().held.as_ref()?.renew_at?;
+        let slot = self.known_slot(audience)?;
+        let renew_at = slot.state().renewal_due()?;
         Some(renew_at.saturating_duration_since(Instant::now()))
     }
 
+    /// How long until the provider is asked for this audience again after it failed: before that,
+    /// [`TokenCache::token`] hands out the same failure. `None` when it did not fail last, or may be
+    /// asked now.
+    #[must_use]
+    pub fn retry_due_in(&self, audience: &str) -> Option<Duration> {
+        let slot = self.known_slot(audience)?;
+        let until = slot.state().failed.as_ref()?.until;
+        Some(until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
+    }
+
+    /// Whether the service's refusal of a token, `text`, means that this machine's clock is wrong.
+    #[must_use]
+    pub fn clock_skew(&self, token: &Token, text: &str) -> Option<ClockSkew> {
+        ClockSkew::suspect(text, token.expires(), self.clock.now())
+    }
+
     /// Forgets a token the service refused, so that the next call fetches another one. Does nothing
-    /// when another token has taken its place already.
+    /// when another token has taken its place already: any number of callers that were refused with
+    /// the same token cost one fetch.
     pub fn invalidate(&self, audience: &str, refused: &Token) {
-        let Some(slot) = self.slots().get(audience).map(Arc::clone) else {
+        let Some(slot) = self.known_slot(audience) else {
             return;
         };
         let mut state = slot.state();
@@ -130,7 +154,8 @@ impl TokenCache {
     }
 
     async fn fetch(&self, audience: &str) -> Result<Token, Error> {
-        let token = match timeout(self.fetch_timeout, self.provider.token(audience)).await {
+        let asked = contained(async { self.provider.token(audience).await });
+        let token = match timeout(self.fetch_timeout, asked).await {
             Ok(fetched) => fetched?,
             Err(_) => {
                 return Err(Error::TimedOut { within: self.fetch_timeout });
@@ -140,6 +165,10 @@ impl TokenCache {
             return Err(Error::ExpiredOnArrival { at: token.expires() });
         }
         Ok(token)
+    }
+
+    fn known_slot(&self, audience: &str) -> Option<Arc<Slot>> {
+        self.slots().get(audience).map(Arc::clone)
     }
 
     fn slot(&self, audience: &str) -> Arc<Slot> {
@@ -188,7 +217,9 @@ impl Default for Slot {
 
 #[derive(Default)]
 struct State {
+    /// The last token; it stays when it has ended, until there is another.
     held: Option<Held>,
+    /// The last failure, unless a token came after it.
     failed: Option<Failure>,
 }
 
@@ -200,7 +231,35 @@ struct Held {
 
 struct Failure {
     error: Error,
+    /// Failures in a row, this one included.
+    row: u32,
+    /// The provider is left alone until then.
     until: Instant,
+}
+
+impl State {
+    /// The token, unless it has ended. A machine that slept has a monotonic clock that stood still:
+    /// hence the wall clock as well.
+    fn serving(&self, now: Instant, wall: Timestamp) -> Option<&Held> {
+        self.held.as_ref().filter(|held| now < held.ends && wall < held.token.expires())
+    }
+
+    /// When the token wants to be renewed, if it has to be and can be.
+    fn renewal_due(&self) -> Option<Instant> {
+        let renew_at = self.held.as_ref()?.renew_at?;
+        Some(self.failed.as_ref().map_or(renew_at, |failure| failure.until.max(renew_at)))
+    }
+
+    /// What somebody gets who has no token.
+    fn refusal(&self, error: &Error) -> Error {
+        match (&self.held, error) {
+            // This one says itself when the token ended.
+            (None, _) | (_, Error::Expired { .. }) => error.clone(),
+            (Some(ended), _) => {
+                Error::Lapsed { at: ended.token.expires(), source: Box::new(error.clone()) }
+            }
+        }
+    }
 }
 
 /// What a caller finds.
@@ -227,17 +286,14 @@ impl Slot {
     fn look(&self, clock: &Clock) -> View {
         let now = Instant::now();
         let state = self.state();
-        // A machine that slept has a monotonic clock that stood still: ask the wall clock as well.
-        let held = state
-            .held
-            .as_ref()
-            .filter(|held| now < held.ends && clock.now() < held.token.expires());
-        match (held, &state.failed) {
-            (Some(held), _) if held.renew_at.is_some_and(|at| now >= at) => {
+        match (state.serving(now, clock.now()), &state.failed) {
+            (Some(held), _) if state.renewal_due().is_some_and(|at| now >= at) => {
                 View::Due(held.token.clone())
             }
             (Some(held), _) => View::Fresh(held.token.clone()),
-            (None, Some(failure)) if now < failure.until => View::Failed(failure.error.clone()),
+            (None, Some(failure)) if now < failure.until => {
+                View::Failed(state.refusal(&failure.error))
+            }
             (None, _) => View::Nothing,
         }
     }
@@ -263,17 +319,31 @@ impl Slot {
             }
             Err(error) => error,
         };
-        tracing::warn!(audience, %error, "no token from the provider");
-        let served =
-            state.held.as_mut().filter(|held| now < held.ends && wall < held.token.expires());
-        if let Some(held) = served {
-            let left = held.ends.saturating_duration_since(now);
-            held.renew_at = Some(now + RENEWAL_RETRY.min(left / 2));
-            return Ok(held.token.clone());
+        let row = state.failed.as_ref().map_or(0, |failure| failure.row).saturating_add(1);
+        let served = state.serving(now, wall).map(|held| (held.token.clone(), held.ends - now));
+        let pause = match &served {
+            Some((_, left)) => renewal::back_off_serving(row, *left, spread()),
+            None => renewal::back_off(row, spread()),
+        };
+        tracing::warn!(audience, %error, row, ?pause, "no token from the provider");
+        state.failed = Some(Failure { error: error.clone(), row, until: now + pause });
+        match served {
+            Some((token, _)) => Ok(token),
+            None => Err(state.refusal(&error)),
         }
-        state.failed = Some(Failure { error: error.clone(), until: now + FAILURE_KEPT });
-        Err(error)
     }
+}
+
+/// Runs a provider, which is somebody else's code: its panic ends its fetch, and not the task that
+/// asked, which may be the one that keeps a connection.
+async fn contained(asked: impl Future<Output = Result<Token, Error>>) -> Result<Token, Error> {
+    let mut asked = pin!(asked);
+    poll_fn(|context| {
+        // Nothing of the future is used after a panic but its destructor.
+        let polled = catch_unwind(AssertUnwindSafe(|| asked.as_mut().poll(context)));
+        polled.unwrap_or(Poll::Ready(Err(Error::Panicked)))
+    })
+    .await
 }
 
 /// A different number for every fetch of every process, from the seed of the standard hasher.

@@ -69,45 +69,93 @@ pub enum Error {
         within: Duration,
     },
     /// The provider failed.
-    #[error("the token provider failed")]
+    #[error("the token provider failed: {0}")]
     Provider(#[source] ProviderError),
+    /// The provider panicked; the panic's message went where panics go.
+    #[error("the token provider panicked")]
+    Panicked,
+    /// The token ended while there was no new one.
+    #[error("the token ended at {at}, and there is no new one: {source}")]
+    Lapsed {
+        /// When it ended.
+        at: Timestamp,
+        /// Why there is no new one.
+        source: Box<Self>,
+    },
 }
 
 impl Error {
     /// Wraps the failure of a [`TokenProvider`](crate::TokenProvider) written elsewhere.
     ///
     /// The failure is shown where this error's chain is shown, so it must hold no secret.
+    /// It counts as one that passes: [`is_retryable`](Self::is_retryable) is true.
     #[must_use]
     pub fn provider(source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::Provider(ProviderError(Arc::new(source)))
+        Self::Provider(ProviderError { source: Arc::new(source), is_refusal: false })
+    }
+
+    /// Wraps a failure as [`provider`](Self::provider) does, for one that stays until somebody changes
+    /// something: a wrong secret, an identity that is not known. It is not retryable, so that callers
+    /// hear of it at once.
+    #[must_use]
+    pub fn provider_refused(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Provider(ProviderError { source: Arc::new(source), is_refusal: true })
     }
 
     /// Whether the same call may succeed later without any change by the caller.
+    ///
+    /// True for a provider that was too slow or that failed, unless it says that it
+    /// [refuses](Self::provider_refused). False for one that panicked, because that is a bug, for a
+    /// token that had ended when it came, because that is a clock, and for everything that is wrong
+    /// with the configuration. [`TokenCache`](crate::TokenCache) asks the provider again all the same
+    /// when it is asked later.
     #[must_use]
-    pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::TimedOut { .. } | Self::Provider(_))
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::TimedOut { .. } => true,
+            Self::Provider(error) => !error.is_refusal,
+            Self::Lapsed { source, .. } => source.is_retryable(),
+            _ => false,
+        }
     }
 }
 
 /// Failure of a token provider, shared by everybody who waited for the token.
 #[derive(Clone)]
-pub struct ProviderError(Arc<dyn std::error::Error + Send + Sync>);
+pub struct ProviderError {
+    source: Arc<dyn std::error::Error + Send + Sync>,
+    is_refusal: bool,
+}
+
+impl ProviderError {
+    /// What the provider said, to be looked at as the type it is.
+    #[must_use]
+    pub fn inner(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        &*self.source
+    }
+
+    /// Whether it stays until somebody changes something; see [`Error::provider_refused`].
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        self.is_refusal
+    }
+}
 
 impl fmt::Debug for ProviderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&self.source, f)
     }
 }
 
 impl fmt::Display for ProviderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        fmt::Display::fmt(&self.source, f)
     }
 }
 
 impl std::error::Error for ProviderError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
+        self.source.source()
     }
 }
 

@@ -3,6 +3,9 @@
 //! * [`ConnectionString`]: where a namespace is and what opens it.
 //! * [`SasKey`], [`SasTokenProvider`], [`SasSignature`]: shared access signatures.
 //! * [`TokenProvider`]: anything that makes tokens. [`TokenCache`] stands before it.
+//! * `EntraTokenProvider`, with the feature `entra`: tokens of Entra ID from any `TokenCredential` of the
+//!   Azure SDK. Without the feature no crate of that SDK is built.
+//! * [`ClockSkew`]: whether a refusal means that this machine's clock is wrong.
 //! * [`Cloud`], [`Environment`]: host names, and configuration by environment variables.
 //!
 //! No type of this crate shows a secret in `Debug`, `Display` or a log line; errors name the field,
@@ -31,19 +34,25 @@ pub mod cache;
 pub mod clock;
 pub mod cloud;
 pub mod connection_string;
+#[cfg(feature = "entra")]
+pub mod entra;
 pub mod environment;
 pub mod error;
 pub mod renewal;
 pub mod sas;
 pub mod secret;
+pub mod skew;
 pub mod token;
 
 pub use cache::TokenCache;
 pub use clock::Clock;
 pub use cloud::Cloud;
 pub use connection_string::{ConnectionString, Credential};
+#[cfg(feature = "entra")]
+pub use entra::{CredentialError, EntraTokenProvider};
 pub use environment::Environment;
-pub use error::{Error, Field, Problem};
+pub use error::{Error, Field, Problem, ProviderError};
 pub use sas::{SasKey, SasSignature, SasTokenProvider};
 pub use secret::Secret;
+pub use skew::ClockSkew;
 pub use token::{Token, TokenKind, TokenProvider};

@@ -116,6 +116,8 @@ pub const TYPE_PARTITION: &str = "com.microsoft:partition";
 pub const TYPE_SAS: &str = "servicebus.windows.net:sastoken";
 /// Value of [`TYPE`] for a JSON web token.
 pub const TYPE_JWT: &str = "jwt";
+/// What Entra ID is asked for a token for, in every cloud.
+pub const ENTRA_SCOPE: &str = "https://eventhubs.azure.net/.default";
 
 /// Application properties of an answer that hold its status code, newest spelling first.
 pub const STATUS_CODE: [&str; 2] = ["status-code", "statusCode"];

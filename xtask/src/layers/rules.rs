@@ -26,12 +26,29 @@ const FREE: &[&str] = &["eventhubs-examples", "eventhubs-bench", "eventhubs-inte
 
 /// A user with a connection string builds no Azure SDK and no HTTP client.
 const NO_AZURE_NO_HTTP: &[&str] =
-    &["azure_*", "reqwest", "hyper", "hyper-util", "ureq", "isahc", "curl", "h2"];
+    &["azure_*", "typespec*", "reqwest", "hyper", "hyper-util", "ureq", "isahc", "curl", "h2"];
+
+/// Entra ID adds the trait of its credentials and what that stands on, but no HTTP client: that
+/// comes with the credential the user chooses.
+const NO_HTTP: &[&str] = &[
+    "azure_identity",
+    "azure_storage_*",
+    "reqwest",
+    "hyper",
+    "hyper-util",
+    "ureq",
+    "isahc",
+    "curl",
+    "h2",
+];
 
 /// Packages whose tree stays light, the features it is taken with, and what must not be in it.
 pub(super) const LIGHT_TREES: &[(&str, &[&str], &[&str])] = &[
     ("eventhubs-amqp", &[], NO_AZURE_NO_HTTP),
+    ("eventhubs-auth", &[], NO_AZURE_NO_HTTP),
+    ("eventhubs-auth", &["--features", "entra"], NO_HTTP),
     ("eventhubs-client", &[], NO_AZURE_NO_HTTP),
+    ("eventhubs-client", &["--features", "entra"], NO_HTTP),
     // The binary has an HTTP port; tests that embed the library do without.
     ("eventhubs-emulator", &["--no-default-features"], NO_AZURE_NO_HTTP),
 ];

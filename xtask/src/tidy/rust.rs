@@ -29,6 +29,8 @@ const PURE: &[&str] = &[
     "crates/protocol/src/",
     "crates/auth/src/connection_string.rs",
     "crates/client/src/bounds.rs",
+    "crates/auth/src/renewal.rs",
+    "crates/auth/src/skew.rs",
     "crates/client/src/recovery/machine.rs",
     "crates/client/src/retry.rs",
     "crates/emulator/src/calendar.rs",

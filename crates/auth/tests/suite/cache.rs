@@ -1,7 +1,8 @@
 //! The token cache, on a clock that only the test moves.
 
 use async_trait::async_trait;
-use eventhubs_auth::cache::{DEFAULT_FETCH_TIMEOUT, FAILURE_KEPT, MAX_AUDIENCES, RENEWAL_RETRY};
+use eventhubs_auth::cache::{DEFAULT_FETCH_TIMEOUT, MAX_AUDIENCES};
+use eventhubs_auth::renewal::{self, FAILURE_KEPT, FAILURE_KEPT_MAX};
 use eventhubs_auth::{Clock, Error, SasSignature, Token, TokenCache, TokenKind, TokenProvider};
 use eventhubs_protocol::Timestamp;
 use futures_util::FutureExt;
@@ -174,41 +175,81 @@ async fn during_a_renewal_the_old_token_serves() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_renewal_leaves_the_old_token_until_it_ends() {
-    let (provider, cache) = cache(HOUR, 100);
+    let (provider, cache) = cache(HOUR, 10_000);
     assert_eq!(text(&cache).await, "1");
     provider.failing.store(true, Ordering::SeqCst);
-    advance(HOUR / 2).await;
-    assert_eq!(text(&cache).await, "1");
-    assert_eq!(provider.fetches.load(Ordering::SeqCst), 2);
-    assert_eq!(cache.renewal_due_in(AUDIENCE), Some(RENEWAL_RETRY));
-    assert_eq!(text(&cache).await, "1");
-    assert_eq!(provider.fetches.load(Ordering::SeqCst), 2, "not asked again at once");
-    advance(RENEWAL_RETRY).await;
-    assert_eq!(text(&cache).await, "1");
-    assert_eq!(provider.fetches.load(Ordering::SeqCst), 3);
-    advance(HOUR / 2).await;
-    assert!(cache.token(AUDIENCE).await.is_err(), "the token ended");
+    let end = Instant::now() + HOUR;
+    let mut pauses = Vec::new();
+    let mut asked = 1;
+    loop {
+        let due = cache.renewal_due_in(AUDIENCE).expect("renewable");
+        pauses.push(due);
+        if Instant::now() + due >= end {
+            break;
+        }
+        advance(due).await;
+        assert_eq!(text(&cache).await, "1");
+        asked += 1;
+        assert_eq!(provider.fetches.load(Ordering::SeqCst), asked);
+        assert_eq!(text(&cache).await, "1");
+        assert_eq!(provider.fetches.load(Ordering::SeqCst), asked, "not asked again at once");
+    }
+    for (row, pause) in (1..6).zip(&pauses[1..]) {
+        let most = renewal::back_off(row, 0);
+        assert!((most / 2..=most).contains(pause), "{pause:?} after {row} failures");
+    }
+    assert!(pauses[1..].iter().all(|pause| (FAILURE_KEPT / 2..=FAILURE_KEPT_MAX).contains(pause)));
+    assert!(pauses[pauses.len() - 2] <= FAILURE_KEPT, "the last tries are soon before the end");
+    assert!(pauses.len() < 100, "no storm: {}", pauses.len());
+
+    advance(end - Instant::now() + FAILURE_KEPT_MAX).await;
+    let error = cache.token(AUDIENCE).await.expect_err("the token ended");
+    let ended = provider.clock.now().as_millis() - 60_000;
+    assert!(
+        matches!(&error, Error::Lapsed { at, .. } if (at.as_millis() - ended).abs() < 100),
+        "{error}"
+    );
+    assert!(error.is_retryable(), "what is wrong is the provider's to say");
+    assert!(error.to_string().contains("out of order"), "{error}");
+    let again = cache.token(AUDIENCE).await.expect_err("kept");
+    assert_eq!(again.to_string(), error.to_string());
+
     provider.failing.store(false, Ordering::SeqCst);
-    advance(FAILURE_KEPT).await;
-    assert_eq!(text(&cache).await, "5");
+    advance(FAILURE_KEPT_MAX).await;
+    cache.token(AUDIENCE).await.expect("it came back");
+    let due = cache.renewal_due_in(AUDIENCE).expect("renewable");
+    assert!(due > HOUR / 3, "the failures are forgotten: {due:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_is_kept_for_a_moment() {
+async fn a_failure_is_kept_longer_with_every_one_in_a_row() {
     let (provider, cache) = cache(HOUR, 100);
     provider.failing.store(true, Ordering::SeqCst);
-    for _ in 0..10 {
-        let error = cache.token(AUDIENCE).await.expect_err("failing");
-        assert!(error.is_retryable());
-        let source = std::error::Error::source(&error).expect("the provider's own");
-        assert_eq!(source.to_string(), "out of order");
+    for row in 1..=8 {
+        let asked = usize::try_from(row).expect("few");
+        for _ in 0..10 {
+            let error = cache.token(AUDIENCE).await.expect_err("failing");
+            assert!(error.is_retryable());
+            let source = std::error::Error::source(&error).expect("the provider's own");
+            assert_eq!(source.to_string(), "out of order");
+        }
+        assert_eq!(provider.fetches.load(Ordering::SeqCst), asked, "once for ten callers");
+        let kept = cache.retry_due_in(AUDIENCE).expect("it failed");
+        let most = renewal::back_off(row, 0);
+        assert!((most / 2..=most).contains(&kept), "{kept:?} after {row} failures");
+        advance(kept - Duration::from_millis(1)).await;
+        assert!(cache.token(AUDIENCE).await.is_err());
+        assert_eq!(provider.fetches.load(Ordering::SeqCst), asked);
+        advance(Duration::from_millis(1)).await;
+        assert_eq!(cache.retry_due_in(AUDIENCE), None);
     }
-    assert_eq!(provider.fetches.load(Ordering::SeqCst), 1);
     provider.failing.store(false, Ordering::SeqCst);
-    advance(FAILURE_KEPT - Duration::from_millis(1)).await;
+    let token = cache.token(AUDIENCE).await.expect("it came back");
+    provider.failing.store(true, Ordering::SeqCst);
+    cache.invalidate(AUDIENCE, &token);
     assert!(cache.token(AUDIENCE).await.is_err());
-    advance(Duration::from_millis(1)).await;
-    assert_eq!(text(&cache).await, "2");
+    let kept = cache.retry_due_in(AUDIENCE).expect("it failed");
+    assert!(kept <= FAILURE_KEPT, "the row began anew: {kept:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -257,6 +298,72 @@ async fn a_refused_token_is_replaced_once() {
     // A second report of the first token must not cost the second one.
     cache.invalidate(AUDIENCE, &first);
     assert_eq!(text(&cache).await, "2");
+}
+
+/// Panics at first, then gives a token.
+#[derive(Debug)]
+struct Panics {
+    asked: AtomicUsize,
+    /// Whether it panics before there is a future, or in it.
+    at_once: bool,
+}
+
+impl TokenProvider for Panics {
+    fn token<'life0, 'life1, 'wait>(
+        &'life0 self,
+        _audience: &'life1 str,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Token, Error>> + Send + 'wait>>
+    where
+        'life0: 'wait,
+        'life1: 'wait,
+        Self: 'wait,
+    {
+        let first = self.asked.fetch_add(1, Ordering::SeqCst) == 0;
+        assert!(!(first && self.at_once), "at once");
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            assert!(!first, "in the future");
+            let expires = Timestamp::from_millis(4_102_444_800_000);
+            Ok(Token::new("whole".into(), TokenKind::Jwt, expires))
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_panics_costs_an_error_and_no_task() {
+    for at_once in [true, false] {
+        let provider = Panics { asked: AtomicUsize::new(0), at_once };
+        let cache = TokenCache::new(Arc::new(provider));
+        let (one, two) = tokio::join!(cache.token(AUDIENCE), cache.token(AUDIENCE));
+        for outcome in [one, two] {
+            let error = outcome.expect_err("it panicked");
+            assert!(matches!(error, Error::Panicked), "{error}");
+            assert!(!error.is_retryable(), "a bug is not retried");
+        }
+        advance(FAILURE_KEPT).await;
+        assert_eq!(text(&cache).await, "whole", "and the cache still works");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_that_were_refused_with_one_token_cost_one_fetch() {
+    let (provider, cache) = cache(HOUR, 1);
+    let refused = cache.token(AUDIENCE).await.expect("a token");
+    let waiting: Vec<_> = (0..100)
+        .map(|_| {
+            let (cache, refused) = (Arc::clone(&cache), refused.clone());
+            tokio::spawn(async move {
+                cache.invalidate(AUDIENCE, &refused);
+                text(&cache).await
+            })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    provider.gate.add_permits(100);
+    for task in waiting {
+        assert_eq!(task.await.expect("no panic"), "2");
+    }
+    assert_eq!(provider.fetches.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test(start_paused = true)]

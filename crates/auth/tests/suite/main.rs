@@ -3,7 +3,11 @@
 mod cache;
 mod cloud;
 mod connection_string;
+#[cfg(feature = "entra")]
+mod entra;
 mod environment;
+mod once;
 mod renewal;
 mod sas;
 mod secrecy;
+mod skew;
