@@ -5,6 +5,7 @@
 //! at the end. This package depends on none of the crates it checks.
 
 mod bench;
+mod chaos;
 mod ci;
 mod clock;
 mod doc;
@@ -76,6 +77,12 @@ const VERBS: &[Verb] = &[
         usage: "[--check] [--peers] [emulator]",
         does: "cost per event; --check fails where a limit is missed",
         run: bench::run,
+    },
+    Verb {
+        name: "chaos",
+        usage: "[--profile client|soak] [--seconds N] [--seed S]",
+        does: "producers and consumers under faults: is anything lost or stuck?",
+        run: chaos::run,
     },
     Verb {
         name: "drill",

@@ -64,6 +64,14 @@ const PURE: &[&str] = &[
     "crates/emulator/src/standing.rs",
     "crates/emulator/src/tier.rs",
     "crates/emulator/src/watch.rs",
+    "chaos/src/cursor.rs",
+    "chaos/src/history.rs",
+    "chaos/src/oracle",
+    "chaos/src/random.rs",
+    "chaos/src/stamp.rs",
+    "chaos/src/tamper.rs",
+    "chaos/src/violation.rs",
+    "chaos/src/window",
 ];
 
 /// What a module that decides must not know.

@@ -1,0 +1,6 @@
+//! The oracle finds what is wrong, and nothing else.
+
+mod generated;
+mod long;
+mod planted;
+mod whole;

@@ -1,0 +1,50 @@
+//! Whole runs, in memory and on a paused clock: sound ones pass, and bugs between client and oracle
+//! are found.
+
+use std::time::Duration;
+
+use eventhubs_chaos::run::{self, Gauges, Report, Settings, Silent, Transport};
+use eventhubs_chaos::tamper::Bug;
+
+const LENGTH: Duration = Duration::from_secs(8);
+
+async fn run(seed: u64, rows: &[&str], bug: Option<Bug>) -> Report {
+    let mut settings = Settings::new(seed, LENGTH);
+    settings.transport = Transport::Memory;
+    settings.faults = !rows.is_empty();
+    settings.rows = rows.iter().map(|row| (*row).to_owned()).collect();
+    settings.bug = bug;
+    settings.pace = Duration::from_millis(20);
+    run::client(&settings, &Gauges::NONE, &Silent).await.expect("it runs")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_in_which_nothing_goes_wrong_passes() {
+    let report = run(1, &[], None).await;
+    assert!(report.findings.is_empty(), "{report}");
+    let acknowledged: u64 = report.value("acknowledged").and_then(|n| n.parse().ok()).unwrap_or(0);
+    assert!(acknowledged > 1_000, "{report}");
+}
+
+/// A bug of consumers is found under each of these names.
+async fn found(bug: Bug, names: &[&str]) {
+    let report = run(2, &[], Some(bug)).await;
+    for name in names {
+        assert!(report.findings.count(name) > 0, "{bug:?}: no {name}\n{report}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bugs_of_a_consumer_are_found_in_a_whole_run() {
+    found(Bug::Lose, &["skipped", "undelivered"]).await;
+    found(Bug::Duplicate, &["repeated"]).await;
+    found(Bug::Swap, &["skipped", "repeated"]).await;
+    found(Bug::ResumeAtOrigin, &["repeated"]).await;
+    found(Bug::Corrupt, &["misread"]).await;
+    found(Bug::FalseGap, &["untrue"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn bugs_of_a_producer_are_found_in_a_whole_run() {
+    found(Bug::AckedAsFailed, &["stored all the same"]).await;
+}

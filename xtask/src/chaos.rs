@@ -1,0 +1,37 @@
+//! `cargo xtask chaos`: producers and consumers under faults, judged by the accounting oracle. The
+//! work is done by the package `eventhubs-chaos`; arguments go to its program.
+
+use std::process::Command;
+
+use crate::failure::Failure;
+use crate::tally::Tally;
+use crate::workspace::Workspace;
+use crate::{process, terminal};
+
+/// What `ci` runs: one after the other, so that each has the machine for itself. They come over TCP,
+/// over TLS and in memory.
+const SEEDS: [&str; 3] = ["1", "2", "3"];
+const SECONDS: &str = "20";
+
+pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<Tally, Failure> {
+    process::run(program(workspace).args(arguments))?;
+    Ok(Tally::default())
+}
+
+/// The three runs of `ci`.
+pub(crate) fn seeds(workspace: &Workspace) -> Result<Tally, Failure> {
+    let mut tally = Tally::default();
+    for seed in SEEDS {
+        terminal::line(format_args!("chaos: seed {seed} of {}", SEEDS.join(", ")));
+        process::run(program(workspace).args(["--seconds", SECONDS, "--seed", seed]))?;
+        tally.passed += 1;
+    }
+    Ok(tally)
+}
+
+fn program(workspace: &Workspace) -> Command {
+    let mut command = workspace.cargo();
+    command.args(["run", "--quiet", "--release", "--package", "eventhubs-chaos"]);
+    command.args(["--bin", "chaos", "--"]);
+    command
+}
