@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use eventhubs_amqp::codec::AmqpError;
@@ -11,6 +12,8 @@ use eventhubs_amqp::net::{self, LinkClosed, SendFailure};
 use eventhubs_protocol::SequenceNumber;
 use eventhubs_protocol::condition::{self, End, Meaning, Outcome, Place, Recovery, Retry, Verdict};
 use eventhubs_protocol::rpc::AnswerError;
+
+use crate::recovery::attempts::Ended;
 
 /// What was being done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -123,7 +126,7 @@ pub struct Error {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     kind: ErrorKind,
     operation: Operation,
@@ -137,7 +140,9 @@ struct Inner {
     attempts: u32,
     /// Time from the start of the call to this error; zero when nothing was measured.
     elapsed: Duration,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    /// Whether somebody has paid for trying again what this fault struck.
+    paid: Arc<AtomicBool>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
@@ -158,21 +163,20 @@ impl Error {
             stated_wait: None,
             attempts: 1,
             elapsed: Duration::ZERO,
+            paid: Arc::default(),
             source: None,
         };
         Self { inner: Arc::new(inner) }
     }
 
-    /// Changes an error that nobody else holds yet.
+    /// Changes this error, and none of its clones.
     fn map(mut self, change: impl FnOnce(&mut Inner)) -> Self {
-        if let Some(inner) = Arc::get_mut(&mut self.inner) {
-            change(inner);
-        }
+        change(Arc::make_mut(&mut self.inner));
         self
     }
 
     pub(crate) fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.map(|inner| inner.source = Some(source.into()))
+        self.map(|inner| inner.source = Some(Arc::from(source.into())))
     }
 
     pub(crate) fn of_verdict(
@@ -386,7 +390,8 @@ impl Error {
         self.inner.verdict.retry != Retry::No
     }
 
-    /// Tries that were made before the call gave up; 1 when nothing was tried again.
+    /// Tries that were made before the call gave up: 1 when nothing was tried again, 0 when the
+    /// service had asked for a rest that is longer than the call may take.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.inner.attempts
@@ -406,6 +411,29 @@ impl Error {
             self.inner.kind,
             ErrorKind::Undecodable | ErrorKind::Gap { .. } | ErrorKind::Trimmed { .. }
         )
+    }
+
+    /// The call ends with this error, after `ended.attempts` tries.
+    pub(crate) fn gave_up(self, ended: &Ended) -> Self {
+        self.map(|inner| {
+            inner.attempts = ended.attempts;
+            inner.elapsed = ended.elapsed;
+            inner.may_have_been_sent = ended.may_have_been_sent;
+            if ended.is_worth_telling() {
+                inner.detail = format!("{ended}: {}", inner.detail);
+            }
+        })
+    }
+
+    /// Marks it as one of the errors of a single fault, such as the loss of a link: its retries are
+    /// paid for once.
+    pub(crate) fn with_fault(self, paid: &Arc<AtomicBool>) -> Self {
+        self.map(|inner| inner.paid = Arc::clone(paid))
+    }
+
+    /// Whether nobody has paid yet for trying again what this fault struck.
+    pub(crate) fn is_first_to_pay(&self) -> bool {
+        !self.inner.paid.swap(true, Ordering::Relaxed)
     }
 
     /// What to make of it: whether to try again, and what to rebuild first.

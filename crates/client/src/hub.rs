@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,12 +14,15 @@ use eventhubs_protocol::{
     management,
 };
 
+use tokio::sync::Notify;
+
 use crate::batch::EventBatch;
 use crate::cell::Cell;
 use crate::error::{Error, ErrorKind, Operation};
 use crate::listener::{HandlerError, ListenerHandle};
 use crate::live::{Live, Target, audience};
 use crate::options::{HubOptions, ReceiveOptions};
+use crate::pacing::Pacing;
 use crate::producer::{Destination, Producer, SendLinks};
 use crate::sending::Sending;
 use crate::statistics::{Counters, Statistics};
@@ -34,6 +38,9 @@ pub(crate) struct Shared {
     /// Links to partitions, by partition.
     partitions: Mutex<HashMap<PartitionId, Arc<SendLinks>>>,
     closed: AtomicBool,
+    /// Tells those who wait to try again that the hub was closed.
+    closing: Notify,
+    pacing: Pacing,
     counters: Counters,
 }
 
@@ -44,6 +51,19 @@ impl Shared {
 
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    pub(crate) fn pacing(&self) -> &Pacing {
+        &self.pacing
+    }
+
+    /// Waits until this program closes the hub.
+    pub(crate) async fn closing(&self) {
+        let mut told = pin!(self.closing.notified());
+        told.as_mut().enable();
+        if !self.closed.load(Ordering::Acquire) {
+            told.await;
+        }
     }
 
     /// The connection, opened now if there is none.
@@ -240,6 +260,7 @@ impl Hub {
             Some(connector) => endpoint.with_connector(Arc::clone(connector)),
             None => endpoint,
         };
+        let pacing = options.pacing.clone().unwrap_or_default();
         let target = Target {
             audience: audience(endpoint.host(), &hub),
             endpoint,
@@ -254,6 +275,8 @@ impl Hub {
             any: Arc::new(SendLinks::new(None)),
             partitions: Mutex::default(),
             closed: AtomicBool::new(false),
+            closing: Notify::new(),
+            pacing,
             counters: Counters::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -475,6 +498,7 @@ impl Hub {
     /// Cancel safe: the hub counts as closed from the first call on.
     pub async fn close(&self) {
         self.shared.closed.store(true, Ordering::Release);
+        self.shared.closing.notify_waiters();
         let links: Vec<_> = {
             let partitions = self.shared.partitions.lock().unwrap_or_else(PoisonError::into_inner);
             let links = partitions.values().chain([&self.shared.any]);

@@ -6,6 +6,9 @@ use std::time::Duration;
 use eventhubs_amqp::net::{Connector, TlsOptions};
 use eventhubs_protocol::{ConsumerGroup, OwnerLevel, StartPosition};
 
+use crate::pacing::Pacing;
+use crate::retry::RetryOptions;
+
 /// Options of a [`Hub`](crate::Hub). What is out of the range that a field states is refused when the
 /// hub is made, by an error of kind [`InvalidInput`](crate::ErrorKind::InvalidInput) that names it.
 ///
@@ -44,6 +47,10 @@ pub struct HubOptions {
     pub pending_sends_max: usize,
     /// Bytes of such sends, per link, above which it waits. 1 byte to 1 GiB. Default 16 MiB.
     pub pending_bytes_max: usize,
+    /// How sends and questions that failed are tried again. Default [`RetryOptions::default`].
+    pub retry: RetryOptions,
+    /// What this hub shares with others of its namespace to go easy on it. Default: one of its own.
+    pub pacing: Option<Pacing>,
     /// Whom to trust and who to be. Default: the platform's roots, no client certificate.
     pub tls: TlsOptions,
     /// Makes the stream below TLS and AMQP. Default: TCP.
@@ -63,6 +70,8 @@ impl Default for HubOptions {
             idle_timeout: Duration::from_secs(60),
             pending_sends_max: 4096,
             pending_bytes_max: 16 << 20,
+            retry: RetryOptions::default(),
+            pacing: None,
             tls: TlsOptions::default(),
             connector: None,
         }
@@ -81,6 +90,20 @@ impl HubOptions {
     #[must_use]
     pub fn with_send_timeout(mut self, timeout: Duration) -> Self {
         self.send_timeout = timeout;
+        self
+    }
+
+    /// Changes how sends and questions that failed are tried again.
+    #[must_use]
+    pub fn with_retry(mut self, retry: RetryOptions) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Shares the retry budget and the rests that the service asks for with other hubs.
+    #[must_use]
+    pub fn with_pacing(mut self, pacing: Pacing) -> Self {
+        self.pacing = Some(pacing);
         self
     }
 
@@ -131,6 +154,9 @@ pub struct ReceiveOptions {
     pub owner_level: Option<OwnerLevel>,
     /// Asks for the partition's last position with each event. Default false.
     pub track_last_enqueued: bool,
+    /// How often and for how long a lost receiver is attached again before the stream ends with the
+    /// error. Default [`RetryOptions::unlimited`].
+    pub retry: RetryOptions,
 }
 
 impl Default for ReceiveOptions {
@@ -142,6 +168,7 @@ impl Default for ReceiveOptions {
             prefetch_bytes: 64 << 20,
             owner_level: None,
             track_last_enqueued: false,
+            retry: RetryOptions::unlimited(),
         }
     }
 }
@@ -179,6 +206,13 @@ impl ReceiveOptions {
     #[must_use]
     pub fn with_last_enqueued_tracking(mut self) -> Self {
         self.track_last_enqueued = true;
+        self
+    }
+
+    /// Changes how a lost receiver is attached again.
+    #[must_use]
+    pub fn with_retry(mut self, retry: RetryOptions) -> Self {
+        self.retry = retry;
         self
     }
 }

@@ -31,7 +31,7 @@ pub struct Statistics {
     pub trims: u64,
     /// Receivers that were attached again because nothing arrived although there was something.
     pub stalls: u64,
-    /// Times the service asked for a rest.
+    /// Times a call waited because the service had asked for a rest.
     pub busy_waits: u64,
     /// Tokens put on a connection after its first one.
     pub token_renewals: u64,

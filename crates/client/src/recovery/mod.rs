@@ -1,7 +1,13 @@
-//! What to do after something was lost: decided in plain values, done by one owner task.
+//! What to do after something was lost, and whether, when and how a call is tried again: decided in
+//! plain values, done by one owner task and by the calls themselves.
 //!
-//! [`backoff`] knows how long to wait. No module here but the shells reads a clock, waits or draws
-//! a random number.
+//! [`backoff`] knows how long to wait, [`attempts`], [`budget`] and [`gate`] whether a call goes on;
+//! [`call`] carries that out. No module here but [`clock`] reads the time or draws a random number.
 
+pub(crate) mod attempts;
 pub(crate) mod backoff;
+pub(crate) mod budget;
+pub(crate) mod call;
+pub(crate) mod clock;
+pub(crate) mod gate;
 pub(crate) mod machine;
