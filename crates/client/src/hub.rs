@@ -260,6 +260,11 @@ impl Hub {
             Some(connector) => endpoint.with_connector(Arc::clone(connector)),
             None => endpoint,
         };
+        let endpoint = match &options.resolver {
+            Some(resolver) => endpoint.with_resolver(Arc::clone(resolver)),
+            None => endpoint,
+        };
+        let endpoint = endpoint.with_tcp(options.tcp);
         let pacing = options.pacing.clone().unwrap_or_default();
         let target = Target {
             audience: audience(endpoint.host(), &hub),

@@ -64,7 +64,9 @@ pub use self::sending::Sending;
 pub use self::statistics::Statistics;
 pub use self::stream::EventStream;
 pub use eventhubs_amqp::codec::{DecodeError, Map, Symbol, Value, message};
-pub use eventhubs_amqp::net::{Connecting, Connector, Stream, TlsOptions};
+pub use eventhubs_amqp::net::{
+    Connecting, Connector, Resolver, Resolving, Stream, TcpOptions, TlsOptions,
+};
 pub use eventhubs_auth::{
     ConnectionString, Error as TokenError, SasKey, SasSignature, SasTokenProvider, Secret, Token,
     TokenKind, TokenProvider,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventhubs_amqp::net::{Connector, TlsOptions};
+use eventhubs_amqp::net::{Connector, Resolver, TcpOptions, TlsOptions};
 use eventhubs_protocol::{ConsumerGroup, OwnerLevel, StartPosition};
 
 use crate::pacing::Pacing;
@@ -55,6 +55,11 @@ pub struct HubOptions {
     pub tls: TlsOptions,
     /// Makes the stream below TLS and AMQP. Default: TCP.
     pub connector: Option<Arc<dyn Connector>>,
+    /// Turns the host's name into addresses, anew for every connection; a connector resolves by
+    /// itself. Default: the runtime's.
+    pub resolver: Option<Arc<dyn Resolver>>,
+    /// Keep-alives and time-outs of the socket. Default [`TcpOptions::default`].
+    pub tcp: TcpOptions,
 }
 
 impl Default for HubOptions {
@@ -74,6 +79,8 @@ impl Default for HubOptions {
             pacing: None,
             tls: TlsOptions::default(),
             connector: None,
+            resolver: None,
+            tcp: TcpOptions::default(),
         }
     }
 }
@@ -118,6 +125,20 @@ impl HubOptions {
     #[must_use]
     pub fn with_connector(mut self, connector: Arc<dyn Connector>) -> Self {
         self.connector = Some(connector);
+        self
+    }
+
+    /// Resolves the host's name in another way than the runtime does.
+    #[must_use]
+    pub fn with_resolver(mut self, resolver: Arc<dyn Resolver>) -> Self {
+        self.resolver = Some(resolver);
+        self
+    }
+
+    /// Changes keep-alives and time-outs of the socket.
+    #[must_use]
+    pub fn with_tcp(mut self, options: TcpOptions) -> Self {
+        self.tcp = options;
         self
     }
 }

@@ -124,7 +124,7 @@ impl Network {
         self.suffer(Point::Resolve, host, |text| io::Error::other(text.unwrap_or(NO_ANSWER)))
             .await?;
         let entrance = self.hosts().get(&host.to_ascii_lowercase()).cloned();
-        let entrance = entrance.ok_or_else(|| io::Error::other(UNKNOWN))?;
+        let entrance = entrance.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, UNKNOWN))?;
         let refused = |text: Option<&str>| {
             io::Error::new(io::ErrorKind::ConnectionRefused, text.unwrap_or(REFUSED))
         };

@@ -26,6 +26,9 @@ const UNFINISHED: &[(&str, &str)] = &[
 const PURE: &[&str] = &[
     "crates/amqp/src/codec/",
     "crates/amqp/src/engine/",
+    "crates/amqp/src/net/addresses.rs",
+    "crates/amqp/src/net/credit.rs",
+    "crates/amqp/src/net/stall.rs",
     "crates/protocol/src/",
     "crates/auth/src/connection_string.rs",
     "crates/client/src/bounds.rs",

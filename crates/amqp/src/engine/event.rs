@@ -117,13 +117,15 @@ pub enum CloseReason {
     Eof,
     /// Nothing arrived for twice the idle time-out.
     IdleTimeout,
+    /// A frame did not arrive whole within [`Options::frame_timeout`](super::Options::frame_timeout).
+    FrameTimeout,
     /// The headers, SASL and both opens took too long.
     OpenTimeout,
     /// Our close was not answered in time.
     CloseTimeout,
     /// The transport failed; filled in by the driver.
     Transport(String),
-    /// The peer took no bytes for the write time-out; filled in by the driver.
+    /// The peer took no or next to no bytes for the write time-out; filled in by the driver.
     WriteTimeout,
 }
 
@@ -140,6 +142,7 @@ impl std::fmt::Display for CloseReason {
             Self::Sasl(text) => write!(f, "the SASL layer refused: {text}"),
             Self::Eof => f.write_str("the transport ended without a close"),
             Self::IdleTimeout => f.write_str("the peer was silent beyond the idle time-out"),
+            Self::FrameTimeout => f.write_str("a frame of the peer took too long to arrive"),
             Self::OpenTimeout => f.write_str("the peer did not open in time"),
             Self::CloseTimeout => f.write_str("the peer did not answer our close in time"),
             Self::Transport(text) => write!(f, "the transport failed: {text}"),

@@ -25,8 +25,11 @@ impl Connection {
         if !input.is_empty() {
             self.timing.read();
         }
+        let mut whole = false;
         loop {
             if self.events.len() >= EVENTS_MAX {
+                // What is left waits for the owner, not for the peer.
+                self.timing.looked(false, whole);
                 return !self.pending.is_empty() || !input.is_empty();
             }
             let progress = match self.phase {
@@ -43,8 +46,11 @@ impl Connection {
                 }
             };
             if !progress {
+                let partial = !input.is_empty() && !self.withheld && self.phase != Phase::Closed;
+                self.timing.looked(partial, whole);
                 return false;
             }
+            whole = true;
         }
     }
 

@@ -76,6 +76,7 @@ use self::link::Link;
 use self::output::Output;
 use self::session::Session;
 use self::timing::Timing;
+pub(crate) use self::timing::later;
 use crate::codec::performative::{Close, Open};
 use crate::codec::{AmqpError, FieldList, Symbol, frame};
 

@@ -120,8 +120,11 @@ pub struct Options {
     /// Highest channel number we accept. Default 255.
     pub channel_max: u16,
     /// Silence after which the peer should expect us to give up; advertised as it stands, and
-    /// enforced after twice as long (AMQP 1.0, 2.4.5). `None` waits for ever. Default 60 s.
+    /// enforced after twice as long (AMQP 1.0, 2.4.5). `None` or zero waits for ever. Default 60 s.
     pub idle_time_out: Option<Duration>,
+    /// Time for a frame of the peer to arrive whole, from its first bytes on. Bytes that drip in are
+    /// no silence, but nothing comes of them. Default 60 s.
+    pub frame_timeout: Duration,
     /// Time for headers, SASL and both opens together. Default 30 s.
     pub open_timeout: Duration,
     /// Time for the peer to answer our close. Default 5 s.
@@ -165,6 +168,7 @@ impl Options {
             max_frame_size: 65_536,
             channel_max: 255,
             idle_time_out: Some(Duration::from_secs(60)),
+            frame_timeout: Duration::from_secs(60),
             open_timeout: Duration::from_secs(30),
             close_timeout: Duration::from_secs(5),
             properties: Map::default(),
@@ -175,6 +179,11 @@ impl Options {
             limits: Limits::default(),
             exceed_peer_message_size: false,
         }
+    }
+
+    /// The idle time-out as the peer is told; on the wire, 0 is none.
+    pub(crate) fn advertised_idle(&self) -> Option<Duration> {
+        self.idle_time_out.filter(|period| !period.is_zero())
     }
 }
 

@@ -38,7 +38,7 @@ impl Connection {
             hostname: options.hostname.clone(),
             max_frame_size: options.max_frame_size.max(frame::MIN_MAX_FRAME_SIZE),
             channel_max: options.channel_max,
-            idle_time_out: options.idle_time_out.map(milliseconds),
+            idle_time_out: options.advertised_idle().map(milliseconds),
             offered_capabilities: options.offered_capabilities.clone(),
             desired_capabilities: options.desired_capabilities.clone(),
             properties: options.properties.clone(),
@@ -260,5 +260,5 @@ impl Connection {
 }
 
 fn milliseconds(duration: Duration) -> u32 {
-    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).max(1)
 }

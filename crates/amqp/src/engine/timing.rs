@@ -6,6 +6,14 @@ use super::options::Options;
 use super::{CloseReason, Connection, Phase};
 use crate::codec::{AmqpError, condition};
 
+/// What counts as never: longer than any connection lives, short enough to reckon with.
+const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// `at` and `by` together, however long somebody wants to wait.
+pub(crate) fn later(at: Instant, by: Duration) -> Instant {
+    at + by.min(NEVER)
+}
+
 #[derive(Debug)]
 pub(crate) struct Timing {
     /// The latest time seen.
@@ -18,6 +26,10 @@ pub(crate) struct Timing {
     silence_max: Option<Duration>,
     /// How often we have to write something.
     heartbeat: Option<Duration>,
+    /// Time for a frame of the peer to arrive whole.
+    frame_timeout: Duration,
+    /// When the first bytes of the frame under way arrived.
+    frame_since: Option<Instant>,
 }
 
 impl Timing {
@@ -26,12 +38,14 @@ impl Timing {
             now,
             last_read: now,
             last_write: now,
-            open_by: Some(now + options.open_timeout),
+            open_by: Some(later(now, options.open_timeout)),
             close_by: None,
             // The peer sends at least once per advertised period; a single late frame is no death
             // (AMQP 1.0, 2.4.5 wants half the real limit advertised).
-            silence_max: options.idle_time_out.map(|period| period * 2),
+            silence_max: options.advertised_idle().map(|period| period.saturating_mul(2)),
             heartbeat: None,
+            frame_timeout: options.frame_timeout,
+            frame_since: None,
         }
     }
 
@@ -52,15 +66,35 @@ impl Timing {
         self.open_by = None;
     }
 
-    /// The peer wants to hear from us once per `period`; half of it leaves room for the way.
+    /// The peer wants to hear from us once per `period`; half of it leaves room for the way. What is
+    /// between the ends may be less patient than the peer.
     pub(crate) fn peer_idle_time_out(&mut self, period: Option<Duration>) {
-        self.heartbeat =
-            period.filter(|period| !period.is_zero()).map(|period| (period / 2).max(SHORTEST));
+        self.heartbeat = period
+            .filter(|period| !period.is_zero())
+            .map(|period| (period / 2).clamp(SHORTEST, LONGEST));
+    }
+
+    /// All that has arrived was looked at: `partial`, the beginning of a frame is left; `progress`,
+    /// a frame before it was complete.
+    pub(crate) fn looked(&mut self, partial: bool, progress: bool) {
+        match partial {
+            true if progress => self.frame_since = Some(self.now),
+            true => self.frame_since = self.frame_since.or(Some(self.now)),
+            false => self.frame_since = None,
+        }
+    }
+
+    fn frame_by(&self) -> Option<Instant> {
+        self.frame_since.map(|since| later(since, self.frame_timeout))
+    }
+
+    fn silence_by(&self) -> Option<Instant> {
+        self.silence_max.map(|silence| later(self.last_read, silence))
     }
 
     pub(crate) fn close_sent(&mut self, timeout: Duration) {
         self.open_by = None;
-        self.close_by = Some(self.now + timeout);
+        self.close_by = Some(later(self.now, timeout));
     }
 
     pub(crate) fn stop(&mut self) {
@@ -68,17 +102,22 @@ impl Timing {
         self.close_by = None;
         self.silence_max = None;
         self.heartbeat = None;
+        self.frame_since = None;
     }
 
     fn next(&self) -> Option<Instant> {
-        let idle = self.silence_max.map(|silence| self.last_read + silence);
         let heartbeat = self.heartbeat.map(|period| self.last_write + period);
-        [self.open_by, self.close_by, idle, heartbeat].into_iter().flatten().min()
+        let all = [self.open_by, self.close_by, self.silence_by(), self.frame_by(), heartbeat];
+        all.into_iter().flatten().min()
     }
 }
 
 /// A peer that asks for heartbeats more often than this gets them this often.
 const SHORTEST: Duration = Duration::from_millis(50);
+
+/// A peer that asks for heartbeats less often than this gets them this often: balancers and address
+/// translators forget a connection that is idle for 4 minutes, and one heartbeat may be lost.
+const LONGEST: Duration = Duration::from_secs(110);
 
 impl Connection {
     /// When [`handle_timeout`](Self::handle_timeout) is next of use; it may be called earlier.
@@ -105,12 +144,10 @@ impl Connection {
         } else if passed(self.timing.open_by) {
             self.output.clear();
             self.finish(CloseReason::OpenTimeout);
-        } else if passed(self.timing.silence_max.map(|silence| self.timing.last_read + silence)) {
-            if self.open_sent && !self.close_sent {
-                let text = "local-idle-timeout expired";
-                self.send_close(Some(AmqpError::new(condition::RESOURCE_LIMIT_EXCEEDED, text)));
-            }
-            self.finish(CloseReason::IdleTimeout);
+        } else if passed(self.timing.silence_by()) {
+            self.give_up("local-idle-timeout expired", CloseReason::IdleTimeout);
+        } else if passed(self.timing.frame_by()) {
+            self.give_up("a frame takes too long to arrive", CloseReason::FrameTimeout);
         } else if passed(self.timing.heartbeat.map(|period| self.timing.last_write + period)) {
             // Bytes that wait to be written will do as a sign of life.
             if self.output.is_empty() && self.open_sent && !self.close_sent {
@@ -118,6 +155,14 @@ impl Connection {
             }
             self.timing.wrote();
         }
+    }
+
+    /// The peer is lost. It is told, should it still listen.
+    fn give_up(&mut self, text: &'static str, reason: CloseReason) {
+        if self.open_sent && !self.close_sent {
+            self.send_close(Some(AmqpError::new(condition::RESOURCE_LIMIT_EXCEEDED, text)));
+        }
+        self.finish(reason);
     }
 
     /// The transport has ended: nothing more will arrive and nothing can be written.

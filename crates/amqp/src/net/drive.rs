@@ -11,7 +11,8 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::clock::{self, Timer};
-use crate::engine::{CloseReason, Connection};
+use super::stall::Stall;
+use crate::engine::{CloseReason, Connection, later};
 
 /// A byte stream that carries one connection.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -34,7 +35,8 @@ pub trait Service: Send + Unpin {
 /// Options of [`drive`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DriveOptions {
-    /// Time the peer may take no bytes while there are some to write. Default 30 s.
+    /// Time in which the peer has to take what there is to write, or at least 80 KiB of it. A
+    /// connection on which it does neither is lost, whatever else arrives. Default 30 s.
     pub write_timeout: Duration,
     /// Bytes to read at once. Default 128 KiB.
     pub read_buffer_bytes: usize,
@@ -48,6 +50,10 @@ impl Default for DriveOptions {
 
 /// Slices given to one vectored write.
 const SLICES_MAX: usize = 64;
+
+/// Turns in one poll. A stream that is always ready would otherwise keep the runtime's other tasks,
+/// and its clock, from going on.
+const TURNS_MAX: usize = 64;
 
 /// Drives one engine over one stream until the connection is over and its last bytes are out, or
 /// cannot get out. Ends by the engine's deadlines even when the peer is silent.
@@ -69,7 +75,7 @@ pub async fn drive<S: Stream, V: Service>(
         options,
         input: BytesMut::with_capacity(options.read_buffer_bytes),
         timer: Timer::new(),
-        stalled: None,
+        stall: Stall::default(),
         unflushed: false,
         lingering: None,
     }
@@ -83,8 +89,7 @@ struct Driver<S, V> {
     options: DriveOptions,
     input: BytesMut,
     timer: Timer,
-    /// Since when the peer takes nothing.
-    stalled: Option<Instant>,
+    stall: Stall,
     unflushed: bool,
     /// Until when the last bytes may take to get out.
     lingering: Option<Instant>,
@@ -95,7 +100,7 @@ impl<S: Stream, V: Service> Future for Driver<S, V> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let this = &mut *self;
-        loop {
+        for _ in 0..TURNS_MAX {
             let now = clock::now();
             let read = this.poll_read(cx, now).is_ready();
             let woken = this.service.poll_wake(cx).is_ready();
@@ -108,7 +113,9 @@ impl<S: Stream, V: Service> Future for Driver<S, V> {
                 this.turn(now);
             }
             // Last, since everything before it may have brought an earlier deadline.
-            let timed = this.timer.poll(cx, this.deadline()).is_ready();
+            let deadline = this.deadline();
+            let timed = this.timer.poll(cx, deadline).is_ready()
+                || deadline.is_some_and(|deadline| deadline <= now);
             if timed {
                 this.engine.handle_timeout(now);
                 this.check_stall(now);
@@ -122,6 +129,8 @@ impl<S: Stream, V: Service> Future for Driver<S, V> {
                 return Poll::Pending;
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -136,7 +145,7 @@ impl<S: Stream, V: Service> Driver<S, V> {
 
     /// The next moment anybody cares about.
     fn deadline(&self) -> Option<Instant> {
-        let stalled = self.stalled.map(|since| since + self.options.write_timeout);
+        let stalled = self.stall.deadline(self.options.write_timeout);
         let all = [self.engine.poll_timeout(), self.service.timeout(), stalled, self.lingering];
         all.into_iter().flatten().min()
     }
@@ -177,7 +186,7 @@ impl<S: Stream, V: Service> Driver<S, V> {
                 }
                 Poll::Ready(Ok(count)) => {
                     self.engine.wrote(count);
-                    self.stalled = None;
+                    self.stall.took(count);
                     self.unflushed = true;
                     progress = true;
                 }
@@ -186,7 +195,7 @@ impl<S: Stream, V: Service> Driver<S, V> {
                     progress = true;
                 }
                 Poll::Pending => {
-                    self.stalled.get_or_insert(now);
+                    self.stall.begins(now);
                     break;
                 }
             }
@@ -195,31 +204,28 @@ impl<S: Stream, V: Service> Driver<S, V> {
             match Pin::new(&mut self.stream).poll_flush(cx) {
                 Poll::Ready(Ok(())) => {
                     self.unflushed = false;
-                    self.stalled = None;
+                    self.stall.ends();
                 }
                 Poll::Ready(Err(error)) => {
                     self.unflushed = false;
                     self.fail(now, CloseReason::Transport(error.to_string()));
                     progress = true;
                 }
-                Poll::Pending => {
-                    self.stalled.get_or_insert(now);
-                }
+                Poll::Pending => self.stall.begins(now),
             }
         }
         if progress && self.engine.has_touched() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn check_stall(&mut self, now: Instant) {
-        let limit = self.options.write_timeout;
-        if self.stalled.is_some_and(|since| now.saturating_duration_since(since) >= limit) {
+        if self.stall.deadline(self.options.write_timeout).is_some_and(|by| by <= now) {
             self.fail(now, CloseReason::WriteTimeout);
         }
     }
 
     /// The transport is of no use any more.
     fn fail(&mut self, now: Instant, reason: CloseReason) {
-        self.stalled = None;
+        self.stall.ends();
         self.unflushed = false;
         self.engine.handle_failure(now, reason);
     }
@@ -230,7 +236,7 @@ impl<S: Stream, V: Service> Driver<S, V> {
             return true;
         }
         let timeout = self.engine.options().close_timeout;
-        let until = *self.lingering.get_or_insert_with(|| now + timeout);
+        let until = *self.lingering.get_or_insert_with(|| later(now, timeout));
         now >= until
     }
 

@@ -3,14 +3,17 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use super::drive::Stream;
 use super::error::{Error, ErrorKind, Operation};
+use super::resolver::{Resolver, System};
+use super::tcp::{self, TcpOptions};
+use super::{addresses, clock};
+use crate::engine::later;
 
 /// A host and port, with or without TLS.
 #[derive(Clone, Debug)]
@@ -19,6 +22,8 @@ pub struct Endpoint {
     port: u16,
     tls: Option<TlsOptions>,
     connector: Option<Arc<dyn Connector>>,
+    resolver: Option<Arc<dyn Resolver>>,
+    tcp: TcpOptions,
 }
 
 /// What [`Connector::connect`] gives.
@@ -28,23 +33,11 @@ pub type Connecting<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>
 /// options of its own.
 pub trait Connector: fmt::Debug + Send + Sync {
     /// A new stream to `host` and `port`. Dropped when it takes longer than the connect time-out.
+    ///
+    /// # Errors
+    ///
+    /// One of kind [`io::ErrorKind::NotFound`] says that the name does not exist.
     fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a>;
-}
-
-/// TCP, with the runtime's name resolution.
-#[derive(Debug)]
-struct Tcp;
-
-impl Connector for Tcp {
-    fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a> {
-        Box::pin(async move {
-            let tcp = TcpStream::connect((host, port)).await?;
-            // Flows and dispositions are small and must not wait for the peer's delayed
-            // acknowledgement.
-            tcp.set_nodelay(true)?;
-            Ok(Box::new(tcp) as Box<dyn Stream>)
-        })
-    }
 }
 
 /// Whom to trust and who to be. Certificates are always checked; there is no option to skip it.
@@ -71,18 +64,37 @@ impl fmt::Debug for TlsOptions {
 impl Endpoint {
     /// An endpoint without TLS.
     pub fn plain(host: impl Into<String>, port: u16) -> Self {
-        Self { host: host.into(), port, tls: None, connector: None }
+        Self::new(host.into(), port, None)
     }
 
     /// An endpoint with TLS from the first byte, as on port 5671.
     pub fn tls(host: impl Into<String>, port: u16, options: TlsOptions) -> Self {
-        Self { host: host.into(), port, tls: Some(options), connector: None }
+        Self::new(host.into(), port, Some(options))
+    }
+
+    fn new(host: String, port: u16, tls: Option<TlsOptions>) -> Self {
+        Self { host, port, tls, connector: None, resolver: None, tcp: TcpOptions::default() }
     }
 
     /// The same, over another transport than TCP.
     #[must_use]
     pub fn with_connector(mut self, connector: Arc<dyn Connector>) -> Self {
         self.connector = Some(connector);
+        self
+    }
+
+    /// The same, with another resolver than the runtime's. A [`Connector`] of one's own resolves by
+    /// itself.
+    #[must_use]
+    pub fn with_resolver(mut self, resolver: Arc<dyn Resolver>) -> Self {
+        self.resolver = Some(resolver);
+        self
+    }
+
+    /// The same, with other options of the socket.
+    #[must_use]
+    pub fn with_tcp(mut self, options: TcpOptions) -> Self {
+        self.tcp = options;
         self
     }
 
@@ -96,25 +108,68 @@ impl Endpoint {
         self.port
     }
 
-    /// Connects the transport. Both steps together take at most `timeout`.
+    /// Connects the transport. All steps together take at most `timeout`.
     pub(crate) async fn connect(&self, timeout: Duration) -> Result<Box<dyn Stream>, Error> {
-        match tokio::time::timeout(timeout, self.connect_steps()).await {
-            Ok(result) => result,
-            Err(_) => Err(self.error(Operation::Connect, ErrorKind::Timeout(timeout))),
+        let by = later(clock::now(), timeout);
+        let stream = match &self.connector {
+            Some(connector) => self.connect_through(connector.as_ref(), by, timeout).await,
+            None => self.connect_tcp(by, timeout).await,
+        };
+        let stream = stream.map_err(|kind| self.error(Operation::Connect, kind))?;
+        let Some(options) = &self.tls else {
+            return Ok(stream);
+        };
+        match within(by, self.connect_tls(stream, options)).await {
+            Some(result) => result,
+            None => Err(self.error(Operation::Tls, ErrorKind::Timeout(timeout))),
         }
     }
 
-    async fn connect_steps(&self) -> Result<Box<dyn Stream>, Error> {
-        let connector: &dyn Connector = match &self.connector {
-            Some(connector) => connector.as_ref(),
-            None => &Tcp,
+    async fn connect_through(
+        &self,
+        connector: &dyn Connector,
+        by: Instant,
+        timeout: Duration,
+    ) -> Result<Box<dyn Stream>, ErrorKind> {
+        match within(by, connector.connect(&self.host, self.port)).await {
+            Some(Ok(stream)) => Ok(stream),
+            Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+                Err(ErrorKind::NameNotFound(error.to_string()))
+            }
+            Some(Err(error)) => Err(ErrorKind::Transport(error.to_string())),
+            None => Err(ErrorKind::Timeout(timeout)),
+        }
+    }
+
+    async fn connect_tcp(
+        &self,
+        by: Instant,
+        timeout: Duration,
+    ) -> Result<Box<dyn Stream>, ErrorKind> {
+        let addresses = match addresses::literal(&self.host) {
+            Some(address) => vec![SocketAddr::new(address, self.port)],
+            None => self.resolve(by, timeout).await?,
         };
-        let stream = connector.connect(&self.host, self.port).await.map_err(|error| {
-            self.error(Operation::Connect, ErrorKind::Transport(error.to_string()))
-        })?;
-        match &self.tls {
-            None => Ok(stream),
-            Some(options) => self.connect_tls(stream, options).await,
+        let tcp = tcp::connect(addresses, by, self.tcp).await?;
+        Ok(Box::new(tcp))
+    }
+
+    /// Asks anew at every connect: where a name leads may change.
+    async fn resolve(&self, by: Instant, timeout: Duration) -> Result<Vec<SocketAddr>, ErrorKind> {
+        let resolver: &dyn Resolver = match &self.resolver {
+            Some(resolver) => resolver.as_ref(),
+            None => &System,
+        };
+        match within(by, resolver.resolve(&self.host, self.port)).await {
+            Some(Ok(addresses)) if addresses.is_empty() => {
+                Err(ErrorKind::NameNotFound("it has no address".to_owned()))
+            }
+            Some(Ok(addresses)) => Ok(addresses),
+            Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+                Err(ErrorKind::NameNotFound(error.to_string()))
+            }
+            Some(Err(error)) => Err(ErrorKind::Resolve(error.to_string())),
+            None => Err(ErrorKind::Resolve(format!("no answer within {timeout:?}"))),
         }
     }
 
@@ -124,7 +179,7 @@ impl Endpoint {
         stream: Box<dyn Stream>,
         options: &TlsOptions,
     ) -> Result<Box<dyn Stream>, Error> {
-        match super::tls::connect(stream, &self.host, options).await {
+        match super::tls::connect(stream, addresses::bare(&self.host), options).await {
             Ok(stream) => Ok(Box::new(stream)),
             Err(kind) => Err(self.error(Operation::Tls, kind)),
         }
@@ -143,4 +198,9 @@ impl Endpoint {
     fn error(&self, operation: Operation, kind: ErrorKind) -> Error {
         Error::new(operation, format!("{}:{}", self.host, self.port), kind)
     }
+}
+
+/// The output of `future`, unless it takes longer than until `by`.
+async fn within<F: Future>(by: Instant, future: F) -> Option<F::Output> {
+    tokio::time::timeout_at(by.into(), future).await.ok()
 }

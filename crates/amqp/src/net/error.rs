@@ -42,7 +42,14 @@ impl std::fmt::Display for Operation {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The transport could not be made; the text is the operating system's.
+    /// The host's name does not exist, or has no address.
+    #[error("the name does not exist: {0}")]
+    NameNotFound(String),
+    /// The resolver did not say what the host's name means, or not in time.
+    #[error("the name could not be resolved: {0}")]
+    Resolve(String),
+    /// The transport could not be made; the text is the operating system's, with the address where
+    /// one was tried.
     #[error("the transport failed: {0}")]
     Transport(String),
     /// The TLS layer could not be set up: an option cannot be used, or one end does not trust the

@@ -33,6 +33,7 @@
 //! # }
 //! ```
 
+mod addresses;
 mod clock;
 mod connection;
 mod credit;
@@ -44,8 +45,11 @@ mod inbox;
 mod incoming;
 mod owner;
 mod receiver;
+mod resolver;
 mod ring;
 mod sender;
+mod stall;
+mod tcp;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -55,7 +59,9 @@ pub use self::endpoint::{Connecting, Connector, Endpoint, TlsOptions};
 pub use self::error::{Error, ErrorKind, LinkClosed, Operation, SendFailure};
 pub use self::incoming::{Incoming, IncomingLink};
 pub use self::receiver::{Receiver, ReceiverOptions};
+pub use self::resolver::{Resolver, Resolving};
 pub use self::sender::{Sender, SenderOptions, Sending};
+pub use self::tcp::TcpOptions;
 
 /// Two ends of a stream in memory, each holding up to `capacity` bytes on their way to the other.
 pub fn memory_pair(capacity: usize) -> (impl Stream, impl Stream) {

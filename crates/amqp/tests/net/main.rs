@@ -3,6 +3,8 @@
 
 mod broker;
 mod close;
+mod deadlines;
+mod dialling;
 mod flood;
 mod knowledge;
 mod links;

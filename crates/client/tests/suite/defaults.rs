@@ -65,7 +65,7 @@ fn check(name: &str, expected: &[(&str, String)]) {
 fn defaults_of_a_hub_are_as_documented() {
     let options = HubOptions::default();
     assert_eq!(options.identifier, None);
-    assert!(options.connector.is_none());
+    assert!(options.connector.is_none() && options.resolver.is_none());
     let tls = &options.tls;
     assert!(tls.roots_der.is_empty() && tls.client_certificate.is_none());
     check(
@@ -83,6 +83,8 @@ fn defaults_of_a_hub_are_as_documented() {
             ("pending_bytes_max", bytes(options.pending_bytes_max)),
             ("tls", "the platform's roots, no client certificate".to_owned()),
             ("connector", "TCP".to_owned()),
+            ("resolver", "the runtime's".to_owned()),
+            ("tcp", "[`TcpOptions::default`]".to_owned()),
         ],
     );
 }

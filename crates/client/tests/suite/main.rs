@@ -14,6 +14,7 @@ mod information;
 mod input;
 mod listener;
 mod loss;
+mod names;
 mod outcome;
 mod position;
 mod property;

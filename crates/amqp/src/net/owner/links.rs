@@ -8,7 +8,7 @@ use super::sends::close_sender;
 use super::{Entry, Owner, Phase};
 use crate::codec::performative::{Attach, Role};
 use crate::codec::{AmqpError, condition};
-use crate::engine::{Connection, LinkId, Origin, SessionId, SessionOptions};
+use crate::engine::{Connection, LinkId, Origin, SessionId, SessionOptions, later};
 use crate::net::deadline::Due;
 use crate::net::error::{ErrorKind, LinkClosed, Operation};
 use crate::net::inbox::{AttachRequest, Attached, LinkOptions};
@@ -46,7 +46,7 @@ impl Owner {
             Ok((session, id)) => {
                 let own_session = request.session.is_none();
                 self.insert(Entry { id, session, own_session, phase: Phase::Attaching(request) });
-                self.deadlines.add(now + timeout, Due::Attach(id));
+                self.deadlines.add(later(now, timeout), Due::Attach(id));
             }
             Err(text) => {
                 let kind = ErrorKind::Exhausted(text);

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::{DETACH_TIMEOUT, Entry, Owner, Phase};
 use crate::codec::DeliveryState;
-use crate::engine::{Connection, LinkId, Outgoing, SendError};
+use crate::engine::{Connection, LinkId, Outgoing, SendError, later};
 use crate::net::SendFailure;
 use crate::net::deadline::Due;
 use crate::net::error::LinkClosed;
@@ -37,7 +37,7 @@ impl Owner {
         }
         let mut state = lock(&link.state);
         state.dirty = false;
-        if state.ring.stamp(now + link.send_timeout) {
+        if state.ring.stamp(later(now, link.send_timeout)) {
             state.active = now;
         }
         while let Some((number, size)) = state.ring.next_queued() {
@@ -89,7 +89,7 @@ impl Owner {
             // Settled sends count as done, but a detach must not overtake them.
             if !state.lingers {
                 state.lingers = true;
-                self.deadlines.add(now + link.send_timeout, Due::Detach(id));
+                self.deadlines.add(later(now, link.send_timeout), Due::Detach(id));
             }
         } else {
             state.left = true;
