@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use eventhubs_amqp::net::{Endpoint, LinkClosed, ReceiverOptions};
@@ -17,13 +16,15 @@ use eventhubs_protocol::{
 use tokio::sync::Notify;
 
 use crate::batch::EventBatch;
-use crate::cell::Cell;
 use crate::error::{Error, ErrorKind, Operation};
 use crate::listener::{HandlerError, ListenerHandle};
 use crate::live::{Live, Target, audience};
 use crate::options::{HubOptions, ReceiveOptions};
 use crate::pacing::Pacing;
-use crate::producer::{Destination, Producer, SendLinks};
+use crate::producer::{Destination, Producer, SendLink, SendLinks};
+use crate::recovery::call::{Call, Try, retrying};
+use crate::recovery::owner::{Anew, Keeper};
+use crate::rpc::Rpc;
 use crate::sending::Sending;
 use crate::statistics::{Counters, Statistics};
 use crate::stream::EventStream;
@@ -32,16 +33,15 @@ use crate::stream::EventStream;
 #[derive(Debug)]
 pub(crate) struct Shared {
     target: Arc<Target>,
-    live: Cell<Arc<Live>>,
+    keeper: Keeper,
     /// Links to the hub itself.
     any: Arc<SendLinks>,
     /// Links to partitions, by partition.
     partitions: Mutex<HashMap<PartitionId, Arc<SendLinks>>>,
-    closed: AtomicBool,
     /// Tells those who wait to try again that the hub was closed.
     closing: Notify,
     pacing: Pacing,
-    counters: Counters,
+    counters: Arc<Counters>,
 }
 
 impl Shared {
@@ -61,37 +61,88 @@ impl Shared {
     pub(crate) async fn closing(&self) {
         let mut told = pin!(self.closing.notified());
         told.as_mut().enable();
-        if !self.closed.load(Ordering::Acquire) {
+        if !self.keeper.is_closed() {
             told.await;
         }
     }
 
     /// The connection, opened now if there is none.
+    ///
+    /// Cancel safe, like the two below: what is being made is made all the same.
     pub(crate) async fn live(&self, operation: Operation) -> Result<Arc<Live>, Error> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(Error::closed(operation, self.target.hub.as_str()));
-        }
-        let live = self
-            .live
-            .get_or_make(
-                |live| live.is_live(),
-                || async { Live::open(Arc::clone(&self.target)).await.map(Arc::new) },
-            )
+        self.live_anew(Anew::NOTHING, operation).await
+    }
+
+    /// The connection, made anew if `anew` asks for it.
+    pub(crate) async fn live_anew(
+        &self,
+        anew: Anew,
+        operation: Operation,
+    ) -> Result<Arc<Live>, Error> {
+        self.keeper.live(anew, operation).await
+    }
+
+    /// The sending link to the hub itself or to a partition, made now if there is none.
+    pub(crate) async fn sender(
+        &self,
+        partition: Option<PartitionId>,
+        anew: Anew,
+    ) -> Result<SendLink, Error> {
+        self.keeper.sender(partition, anew, Operation::AttachProducer).await
+    }
+
+    /// The links to the management node, made now if there are none.
+    pub(crate) async fn management(
+        &self,
+        anew: Anew,
+        operation: Operation,
+    ) -> Result<Arc<Rpc>, Error> {
+        self.keeper.management(anew, operation).await
+    }
+
+    async fn hub_properties(&self, this: Try) -> Result<HubProperties, Error> {
+        let (target, operation) = (self.target(), Operation::RuntimeInformation);
+        let entity = target.hub.as_str();
+        let rpc = self.management(this.anew(), operation).await?;
+        let token = self.token().await?;
+        let answer = rpc
+            .request(operation, entity, |id, reply_to| {
+                management::read_hub(id, reply_to, &target.hub, Some(token.secret().expose()))
+            })
             .await?;
-        if self.closed.load(Ordering::Acquire) {
-            // Closed while we connected: nobody else would close this connection.
-            if let Some(live) = self.live.take() {
-                live.connection.start_close(None);
-            }
-            return Err(Error::closed(operation, self.target.hub.as_str()));
-        }
-        Ok(live)
+        HubProperties::read(answer).map_err(|error| Error::of_answer(error, operation, entity))
+    }
+
+    /// One question about a partition.
+    pub(crate) async fn partition_properties(
+        &self,
+        this: Try,
+        partition: PartitionId,
+        entity: &str,
+    ) -> Result<PartitionProperties, Error> {
+        let (target, operation) = (self.target(), Operation::RuntimeInformation);
+        let rpc = self.management(this.anew(), operation).await?;
+        let token = self.token().await?;
+        let answer = rpc
+            .request(operation, entity, |id, reply_to| {
+                let token = Some(token.secret().expose());
+                management::read_partition(id, reply_to, &target.hub, partition, token)
+            })
+            .await?;
+        PartitionProperties::read(answer)
+            .map_err(|error| Error::of_answer(error, operation, entity))
+    }
+
+    async fn token(&self) -> Result<eventhubs_auth::Token, Error> {
+        let target = self.target();
+        let token = target.tokens.token(&target.audience).await;
+        token.map_err(|error| Error::of_token(error, target.hub.as_str()))
     }
 
     /// Why a link is gone, in the caller's words: whatever came first, a hub that this program has
     /// closed is closed.
     pub(crate) fn ended(&self, closed: &LinkClosed, operation: Operation, entity: &str) -> Error {
-        match self.closed.load(Ordering::Acquire) {
+        match self.keeper.is_closed() {
             true => Error::closed(operation, entity),
             false => Error::of_link(closed, operation, entity),
         }
@@ -274,15 +325,15 @@ impl Hub {
             identifier,
             options,
         };
+        let (target, counters) = (Arc::new(target), Arc::new(Counters::default()));
         let shared = Shared {
-            target: Arc::new(target),
-            live: Cell::default(),
+            keeper: Keeper::new(Arc::clone(&target), Arc::clone(&counters)),
+            target,
             any: Arc::new(SendLinks::new(None)),
             partitions: Mutex::default(),
-            closed: AtomicBool::new(false),
             closing: Notify::new(),
             pacing,
-            counters: Counters::default(),
+            counters,
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -447,16 +498,13 @@ impl Hub {
     /// Cancel safe.
     pub async fn runtime_information(&self) -> Result<HubProperties, Error> {
         let target = self.shared.target();
-        let entity = target.hub.as_str();
-        let operation = Operation::RuntimeInformation;
-        let rpc = self.shared.live(operation).await?.management().await?;
-        let token = self.token().await?;
-        let answer = rpc
-            .request(operation, entity, |id, reply_to| {
-                management::read_hub(id, reply_to, &target.hub, Some(token.secret().expose()))
-            })
-            .await?;
-        HubProperties::read(answer).map_err(|error| Error::of_answer(error, operation, entity))
+        let call = Call {
+            operation: Operation::RuntimeInformation,
+            entity: target.hub.as_str(),
+            retry: &target.options.retry,
+            patient: false,
+        };
+        retrying(&self.shared, call, |this| self.shared.hub_properties(this)).await
     }
 
     /// What the service says of one partition: its first and last event, and when that came.
@@ -475,23 +523,14 @@ impl Hub {
         let partition = partition.into();
         let target = self.shared.target();
         let entity = address::producer(&target.hub, Some(partition));
-        let operation = Operation::RuntimeInformation;
-        let rpc = self.shared.live(operation).await?.management().await?;
-        let token = self.token().await?;
-        let answer = rpc
-            .request(operation, &entity, |id, reply_to| {
-                let token = Some(token.secret().expose());
-                management::read_partition(id, reply_to, &target.hub, partition, token)
-            })
-            .await?;
-        PartitionProperties::read(answer)
-            .map_err(|error| Error::of_answer(error, operation, &entity))
-    }
-
-    async fn token(&self) -> Result<eventhubs_auth::Token, Error> {
-        let target = self.shared.target();
-        let token = target.tokens.token(&target.audience).await;
-        token.map_err(|error| Error::of_token(error, target.hub.as_str()))
+        let call = Call {
+            operation: Operation::RuntimeInformation,
+            entity: &entity,
+            retry: &target.options.retry,
+            patient: false,
+        };
+        let ask = |this| self.shared.partition_properties(this, partition, &entity);
+        retrying(&self.shared, call, ask).await
     }
 
     /// Closes: sends that are queued get `close_timeout` for their outcome, then the service gets as
@@ -502,7 +541,7 @@ impl Hub {
     ///
     /// Cancel safe: the hub counts as closed from the first call on.
     pub async fn close(&self) {
-        self.shared.closed.store(true, Ordering::Release);
+        self.shared.keeper.close();
         self.shared.closing.notify_waiters();
         let links: Vec<_> = {
             let partitions = self.shared.partitions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -520,7 +559,7 @@ impl Hub {
         let timeout = self.shared.target.options.close_timeout;
         // What has no outcome by then ends with the connection, as unknown.
         let _ = tokio::time::timeout(timeout, detached).await;
-        if let Some(live) = self.shared.live.get(|_| true) {
+        if let Some(live) = self.shared.keeper.latest() {
             live.connection.close(None).await;
         }
     }

@@ -37,7 +37,6 @@
 
 mod batch;
 mod bounds;
-mod cell;
 mod error;
 mod hub;
 mod listener;

@@ -1,16 +1,13 @@
 //! A connection that is open and authorized, with its request links.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use eventhubs_amqp::codec::{Map, Value};
 use eventhubs_amqp::engine::{Options, Sasl};
 use eventhubs_amqp::net::{Connection, ConnectionOptions, Endpoint};
-use eventhubs_auth::TokenCache;
+use eventhubs_auth::{Token, TokenCache};
 use eventhubs_protocol::{address, cbs, names};
-use tokio::task::JoinHandle;
 
-use crate::cell::Cell;
 use crate::error::{Error, Operation};
 use crate::options::HubOptions;
 use crate::rpc::Rpc;
@@ -30,59 +27,70 @@ pub(crate) struct Target {
 #[derive(Debug)]
 pub(crate) struct Live {
     pub(crate) connection: Connection,
-    management: Cell<Arc<Rpc>>,
+    /// The one pair of links to the node for tokens.
+    cbs: Mutex<Arc<Rpc>>,
+    first_token: Token,
     target: Arc<Target>,
-    renewal: JoinHandle<()>,
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
-        self.renewal.abort();
         self.connection.start_close(None);
     }
 }
 
 impl Live {
     /// Connects, opens and puts the first token.
+    ///
+    /// Cancel safe: dropping the future closes what there is.
     pub(crate) async fn open(target: Arc<Target>) -> Result<Self, Error> {
         let host = target.endpoint.host().to_owned();
         let options = connection_options(&target, &host);
         let connection = Connection::dial(&target.endpoint, options)
             .await
             .map_err(|error| Error::of_net(&error, Operation::Connect, &host))?;
-        let cbs = match authorized(&connection, &target).await {
-            Ok(cbs) => cbs,
+        let authorized = async {
+            let cbs = attach_cbs(&connection, &target).await?;
+            let first_token = put_token(&cbs, &target).await?;
+            Ok((Mutex::new(Arc::new(cbs)), first_token))
+        };
+        match authorized.await {
+            Ok((cbs, first_token)) => Ok(Self { connection, cbs, first_token, target }),
             Err(error) => {
                 connection.start_close(None);
-                return Err(error);
+                Err(error)
             }
-        };
-        let renewal = tokio::spawn(renew(connection.clone(), cbs, Arc::clone(&target)));
-        Ok(Self { connection, management: Cell::default(), target, renewal })
+        }
     }
 
     pub(crate) fn is_live(&self) -> bool {
         self.connection.close_reason().is_none()
     }
 
-    /// The links to the management node.
-    pub(crate) async fn management(&self) -> Result<Arc<Rpc>, Error> {
+    /// The token that was put when it was opened.
+    pub(crate) fn first_token(&self) -> &Token {
+        &self.first_token
+    }
+
+    /// Puts a token that serves, fetched anew if the one before is due or was refused. The service
+    /// allows one pair of links for it, which is attached again if it was lost.
+    pub(crate) async fn put_token(&self) -> Result<Token, Error> {
+        let cbs = Arc::clone(&self.cbs.lock().unwrap_or_else(PoisonError::into_inner));
+        if cbs.is_live() {
+            return put_token(&cbs, &self.target).await;
+        }
+        let cbs = Arc::new(attach_cbs(&self.connection, &self.target).await?);
+        *self.cbs.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&cbs);
+        put_token(&cbs, &self.target).await
+    }
+
+    /// Attaches links to the management node.
+    pub(crate) async fn management(&self) -> Result<Rpc, Error> {
         let entity = self.target.hub.as_str();
-        self.management
-            .get_or_make(
-                |rpc| rpc.is_live(),
-                || async {
-                    let timeout = self.target.options.request_timeout;
-                    let node = names::MANAGEMENT_NODE;
-                    match Rpc::attach(&self.connection, node, timeout).await {
-                        Ok(rpc) => Ok(Arc::new(rpc)),
-                        Err(error) => {
-                            Err(Error::of_net(&error, Operation::RuntimeInformation, entity))
-                        }
-                    }
-                },
-            )
+        let timeout = self.target.options.request_timeout;
+        Rpc::attach(&self.connection, names::MANAGEMENT_NODE, timeout)
             .await
+            .map_err(|error| Error::of_net(&error, Operation::RuntimeInformation, entity))
     }
 }
 
@@ -115,17 +123,15 @@ fn connection_options(target: &Target, host: &str) -> ConnectionOptions {
     }
 }
 
-/// Attaches the one pair of links to the node for tokens and puts the first token.
-async fn authorized(connection: &Connection, target: &Target) -> Result<Rpc, Error> {
-    let entity = target.hub.as_str();
-    let rpc = Rpc::attach(connection, names::CBS_NODE, target.options.request_timeout)
+/// Attaches the pair of links to the node for tokens.
+async fn attach_cbs(connection: &Connection, target: &Target) -> Result<Rpc, Error> {
+    Rpc::attach(connection, names::CBS_NODE, target.options.request_timeout)
         .await
-        .map_err(|error| Error::of_net(&error, Operation::Authorize, entity))?;
-    put_token(&rpc, target).await?;
-    Ok(rpc)
+        .map_err(|error| Error::of_net(&error, Operation::Authorize, target.hub.as_str()))
 }
 
-async fn put_token(rpc: &Rpc, target: &Target) -> Result<(), Error> {
+/// Puts the token that serves now; one that the service refuses is forgotten.
+async fn put_token(rpc: &Rpc, target: &Target) -> Result<Token, Error> {
     let entity = target.hub.as_str();
     let audience = &target.audience;
     let token =
@@ -136,39 +142,12 @@ async fn put_token(rpc: &Rpc, target: &Target) -> Result<(), Error> {
             cbs::put_token(id, reply_to, audience, token.kind(), secret, token.expires())
         })
         .await?;
-    cbs::read_answer(answer).map_err(|error| {
-        target.tokens.invalidate(audience, &token);
-        Error::of_answer(error, Operation::Authorize, entity)
-    })
-}
-
-/// Time until the next try when the service did not take a renewed token.
-const RENEWAL_RETRY: Duration = Duration::from_secs(30);
-
-/// Puts a new token before the old one ends, as long as the connection lives.
-async fn renew(connection: Connection, rpc: Rpc, target: Arc<Target>) {
-    let mut failed = false;
-    loop {
-        let due = match target.tokens.renewal_due_in(&target.audience) {
-            Some(_) if failed => RENEWAL_RETRY,
-            Some(due) => due,
-            // There is no other token: the connection ends with this one.
-            None if !failed => {
-                connection.closed().await;
-                return;
-            }
-            None => RENEWAL_RETRY,
-        };
-        if tokio::time::timeout(due, connection.closed()).await.is_ok() {
-            return;
+    match cbs::read_answer(answer) {
+        Ok(()) => Ok(token),
+        Err(error) => {
+            target.tokens.invalidate(audience, &token);
+            Err(Error::of_answer(error, Operation::Authorize, entity))
         }
-        failed = match put_token(&rpc, &target).await {
-            Ok(()) => false,
-            Err(error) => {
-                tracing::warn!(%error, "a renewed token could not be put; trying again");
-                true
-            }
-        };
     }
 }
 

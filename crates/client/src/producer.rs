@@ -1,6 +1,6 @@
 //! Sending to one destination: a partition, a partition key, or wherever the service likes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use eventhubs_amqp::net::{self, Sender, SenderOptions};
 use eventhubs_protocol::{
@@ -8,9 +8,10 @@ use eventhubs_protocol::{
 };
 
 use crate::batch::EventBatch;
-use crate::cell::Cell;
 use crate::error::{Error, Operation};
 use crate::hub::Shared;
+use crate::live::{Live, Target};
+use crate::recovery::owner::Anew;
 use crate::sending::{Sending, check_size, mismatch};
 
 /// Where events go.
@@ -68,25 +69,74 @@ impl SendLink {
         self.sender.send(payload, message_format)
     }
 
-    fn is_live(&self) -> bool {
+    pub(crate) fn is_live(&self) -> bool {
         self.sender.close_reason().is_none()
+    }
+
+    /// Asks for a detach: what is queued still gets its outcome.
+    pub(crate) fn leave(&self) {
+        self.sender.start_detach();
+    }
+
+    /// Attaches a link to the hub itself or to a partition.
+    ///
+    /// Cancel safe: a link that nobody waits for any more is detached.
+    pub(crate) async fn attach(
+        live: &Live,
+        target: &Target,
+        partition: Option<PartitionId>,
+    ) -> Result<Self, Error> {
+        let entity = address::producer(&target.hub, partition);
+        let options = &target.options;
+        let terms = link::producer(&entity, &target.identifier);
+        let sender = live
+            .connection
+            .sender(SenderOptions {
+                target: terms.target,
+                source: terms.source,
+                properties: terms.properties,
+                desired_capabilities: terms.desired_capabilities,
+                attach_timeout: options.attach_timeout,
+                send_timeout: options.send_timeout,
+                pending_max: options.pending_sends_max,
+                pending_bytes_max: options.pending_bytes_max,
+                ..SenderOptions::default()
+            })
+            .await
+            .map_err(|error| Error::of_net(&error, Operation::AttachProducer, &entity))?;
+        Ok(Self { sender, entity: entity.into() })
     }
 }
 
-/// The sending links of a hub: one to the hub itself and one per partition, attached on first use.
+/// Where the senders to one place find their link: the owner task made it on first use, and makes
+/// another one when it was lost.
 #[derive(Debug)]
 pub(crate) struct SendLinks {
     partition: Option<PartitionId>,
-    link: Cell<SendLink>,
+    link: Mutex<Option<SendLink>>,
 }
 
 impl SendLinks {
     pub(crate) fn new(partition: Option<PartitionId>) -> Self {
-        Self { partition, link: Cell::default() }
+        Self { partition, link: Mutex::default() }
     }
 
+    fn lock(&self) -> MutexGuard<'_, Option<SendLink>> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The link, if there is one that is alive.
+    fn live(&self) -> Option<SendLink> {
+        self.lock().as_ref().filter(|link| link.is_live()).cloned()
+    }
+
+    fn set(&self, link: SendLink) {
+        *self.lock() = Some(link);
+    }
+
+    /// The latest link, dead or alive.
     pub(crate) fn sender(&self) -> Option<Sender> {
-        self.link.get(|_| true).map(|link| link.sender)
+        self.lock().as_ref().map(|link| link.sender.clone())
     }
 }
 
@@ -161,7 +211,7 @@ impl Producer {
             Ok(event) => event,
             Err(error) => return Sending::finished(Err(error)),
         };
-        match self.links.link.get(SendLink::is_live) {
+        match self.links.live() {
             Some(link) => queue(&event, link),
             None => {
                 let this = self.clone();
@@ -224,7 +274,7 @@ impl Producer {
             Ok(batch) => batch,
             Err(error) => return Sending::finished(Err(error)),
         };
-        match self.links.link.get(SendLink::is_live) {
+        match self.links.live() {
             Some(link) => queue_batch(batch, link),
             None => {
                 let this = self.clone();
@@ -264,34 +314,17 @@ impl Producer {
     }
 
     async fn link(&self) -> Result<SendLink, Error> {
-        if let Some(link) = self.links.link.get(SendLink::is_live) {
-            return Ok(link);
+        match self.links.live() {
+            Some(link) => Ok(link),
+            None => self.link_anew(Anew::NOTHING).await,
         }
-        self.links.link.get_or_make(SendLink::is_live, || self.attach()).await
     }
 
-    async fn attach(&self) -> Result<SendLink, Error> {
-        let target = self.hub.target();
-        let entity = self.entity();
-        let live = self.hub.live(Operation::AttachProducer).await?;
-        let options = &target.options;
-        let terms = link::producer(&entity, &target.identifier);
-        let sender = live
-            .connection
-            .sender(SenderOptions {
-                target: terms.target,
-                source: terms.source,
-                properties: terms.properties,
-                desired_capabilities: terms.desired_capabilities,
-                attach_timeout: options.attach_timeout,
-                send_timeout: options.send_timeout,
-                pending_max: options.pending_sends_max,
-                pending_bytes_max: options.pending_bytes_max,
-                ..SenderOptions::default()
-            })
-            .await
-            .map_err(|error| Error::of_net(&error, Operation::AttachProducer, &entity))?;
-        Ok(SendLink { sender, entity: entity.into() })
+    /// The link, made anew if `anew` asks for it.
+    async fn link_anew(&self, anew: Anew) -> Result<SendLink, Error> {
+        let link = self.hub.sender(self.links.partition, anew).await?;
+        self.links.set(link.clone());
+        Ok(link)
     }
 }
 

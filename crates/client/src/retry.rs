@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::recovery::backoff::Backoff;
 
 /// How a call that failed is tried again.
 ///
@@ -69,6 +70,13 @@ impl RetryOptions {
     #[must_use]
     pub fn unlimited() -> Self {
         Self { retries_max: None, total: Duration::MAX, ..Self::default() }
+    }
+
+    /// How long what could not be made rests before it is made again, whoever wants it. Without
+    /// retries nothing does: each call is a try of its own.
+    pub(crate) fn rest(&self) -> Option<Backoff> {
+        let backoff = Backoff { base: self.delay_base, max: self.delay_max };
+        (self.retries_max != Some(0)).then_some(backoff)
     }
 
     /// Allows this many tries after the first one.

@@ -8,6 +8,7 @@ use eventhubs_protocol::condition::{Meaning, Recovery};
 use super::attempts::{Attempts, Next, Reason, spread};
 use super::budget::Price;
 use super::clock;
+use super::owner::Anew;
 use crate::error::{Error, ErrorKind, Operation};
 use crate::hub::Shared;
 use crate::retry::RetryOptions;
@@ -31,8 +32,18 @@ pub(crate) struct Try {
     pub(crate) recovery: Recovery,
     /// Whether the token is to be fetched anew.
     pub(crate) fresh_token: bool,
+    /// When the try before began, which is what failed.
+    pub(crate) since: Option<Instant>,
     /// When the whole call has to be over.
     pub(crate) deadline: Instant,
+}
+
+impl Try {
+    /// What this try needs that the one before did not have.
+    pub(crate) fn anew(self) -> Anew {
+        let Self { since, recovery, fresh_token, .. } = self;
+        Anew { since, recovery, fresh_token }
+    }
 }
 
 /// Calls `attempt` until it succeeds or there is no other try, which the error then tells.
@@ -69,6 +80,8 @@ pub(crate) struct Tries<'a> {
     shared: &'a Shared,
     call: Call<'a>,
     attempts: Attempts,
+    /// When the latest try began.
+    began: Instant,
     /// What the last try failed with.
     last: Option<Error>,
 }
@@ -76,7 +89,7 @@ pub(crate) struct Tries<'a> {
 impl<'a> Tries<'a> {
     /// Of a call that began at `started`.
     pub(crate) fn since(shared: &'a Shared, call: Call<'a>, started: Instant) -> Self {
-        Self { shared, call, attempts: Attempts::new(started), last: None }
+        Self { shared, call, attempts: Attempts::new(started), began: started, last: None }
     }
 
     /// Waits until a first try may begin, which is at once unless the service has asked for a rest.
@@ -128,9 +141,12 @@ impl<'a> Tries<'a> {
         Ok(self.next(recovery, fresh_token))
     }
 
-    fn next(&self, recovery: Recovery, fresh_token: bool) -> Try {
-        let number = self.attempts.failures().saturating_add(1);
-        Try { number, recovery, fresh_token, deadline: self.deadline() }
+    fn next(&mut self, recovery: Recovery, fresh_token: bool) -> Try {
+        let failures = self.attempts.failures();
+        let since = (failures > 0).then_some(self.began);
+        self.began = clock::now();
+        let number = failures.saturating_add(1);
+        Try { number, recovery, fresh_token, since, deadline: self.deadline() }
     }
 
     /// When the whole call has to be over.

@@ -2,7 +2,8 @@
 //! plain values, done by one owner task and by the calls themselves.
 //!
 //! [`backoff`] knows how long to wait, [`attempts`], [`budget`] and [`gate`] whether a call goes on;
-//! [`call`] carries that out. No module here but [`clock`] reads the time or draws a random number.
+//! [`call`] carries that out. [`machine`] decides what is made, when and for whom, and [`owner`] is
+//! the task that makes it. No module here but [`clock`] reads the time or draws a random number.
 
 pub(crate) mod attempts;
 pub(crate) mod backoff;
@@ -11,3 +12,4 @@ pub(crate) mod call;
 pub(crate) mod clock;
 pub(crate) mod gate;
 pub(crate) mod machine;
+pub(crate) mod owner;

@@ -4,12 +4,12 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use eventhubs_client::{
-    Error, ErrorKind, Hub, HubOptions, Operation, PartitionId, ReceiveOptions, SasKey, Timestamp,
+    Error, ErrorKind, Hub, Operation, PartitionId, ReceiveOptions, SasKey, Timestamp,
 };
 use eventhubs_emulator::{Config, DEFAULT_KEY, DEFAULT_KEY_NAME, Rights, SasKey as EmulatorKey};
 
 use crate::support::peer::{Peer, Reply};
-use crate::support::{BOTH, CANARY, Fixture, HUB, Transport, take, texts, within};
+use crate::support::{BOTH, CANARY, Fixture, HUB, Transport, bare, take, texts, within};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -147,7 +147,7 @@ async fn a_signature_serves_until_it_ends() {
 #[tokio::test(start_paused = true)]
 async fn a_key_signs_anew_after_half_an_hour() {
     let peer = Peer::replying(Reply::Silence);
-    let (hub, wire) = peer.hub(HubOptions::default());
+    let (hub, wire) = peer.hub(bare());
     let mut stream = hub.events(0, ReceiveOptions::default()).await.expect("attached");
     let quiet = tokio::time::timeout(5 * 60 * MINUTE, stream.next()).await;
     assert!(quiet.is_err(), "the stream has ended: {quiet:?}");

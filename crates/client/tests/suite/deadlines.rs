@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::authorization::with_credential;
 use crate::support::peer::{Peer, Reply};
 use crate::support::wire::{Nowhere, Wire};
-use crate::support::{Fixture, only_tasks, tasks};
+use crate::support::{Fixture, bare, only_tasks, tasks};
 
 const TEXT: &str = "Endpoint=sb://localhost;SharedAccessKeyName=name;SharedAccessKey=key;\
     UseDevelopmentEmulator=true;EntityPath=hub";
@@ -54,7 +54,7 @@ fn timed_out(result: Result<(), Error>, operation: Operation) -> Error {
 #[tokio::test(start_paused = true)]
 async fn a_send_without_an_answer_is_unknown_in_time() {
     let peer = Peer::replying(Reply::Silence);
-    let (hub, _wire) = peer.hub(HubOptions::default());
+    let (hub, _wire) = peer.hub(bare());
     let producer = hub.producer(PartitionId::from(0));
     producer.ready().await.expect("attached");
     let error = timed_out(takes(seconds(30), producer.send("x")).await, Operation::Send);
@@ -70,7 +70,7 @@ async fn a_send_without_an_answer_is_unknown_in_time() {
 #[tokio::test(start_paused = true)]
 async fn the_time_for_a_send_is_an_option_and_starts_when_it_is_queued() {
     let peer = Peer::replying(Reply::Silence);
-    let (hub, _wire) = peer.hub(HubOptions::default().with_send_timeout(seconds(7)));
+    let (hub, _wire) = peer.hub(bare().with_send_timeout(seconds(7)));
     let producer = hub.producer(PartitionId::from(0));
     producer.ready().await.expect("attached");
     let early = producer.enqueue("early");
@@ -88,7 +88,7 @@ async fn the_time_for_a_send_is_an_option_and_starts_when_it_is_queued() {
 #[tokio::test(start_paused = true)]
 async fn a_send_without_credit_was_not_sent() {
     let peer = Peer::granting(1);
-    let (hub, _wire) = peer.hub(HubOptions::default());
+    let (hub, _wire) = peer.hub(bare());
     let producer = hub.producer(PartitionId::from(0));
     producer.ready().await.expect("attached");
     let (first, second) = (producer.enqueue("has the credit"), producer.enqueue("has none"));
@@ -100,7 +100,7 @@ async fn a_send_without_credit_was_not_sent() {
 #[tokio::test(start_paused = true)]
 async fn room_for_a_send_comes_by_the_deadline_of_those_before() {
     let (hub, _wire) = Peer::granting(1).hub({
-        let mut options = HubOptions::default();
+        let mut options = bare();
         options.pending_sends_max = 2;
         options
     });
@@ -119,13 +119,16 @@ async fn room_for_a_send_comes_by_the_deadline_of_those_before() {
 #[tokio::test(start_paused = true)]
 async fn a_host_that_does_not_answer_is_given_up_by_all_at_once() {
     let before = tasks();
-    let hub = hub(HubOptions::default().with_connector(std::sync::Arc::new(Nowhere)));
+    let hub = hub(bare().with_connector(std::sync::Arc::new(Nowhere)));
     let sends = (0..50_u32).map(|number| hub.send(number.to_string()));
     let results = takes(seconds(20), join_all(sends)).await;
     for result in results {
         assert!(!timed_out(result, Operation::Connect).may_have_been_sent());
     }
     timed_out(takes(seconds(20), hub.runtime_information()).await.map(drop), Operation::Connect);
+    // The one that keeps the connection of the hub, when there is one.
+    only_tasks(before + 1).await;
+    drop(hub);
     only_tasks(before).await;
 }
 
@@ -138,7 +141,7 @@ async fn a_peer_that_never_opens_is_given_up() {
         streams.lock().expect("no panic").push(far);
         Ok(Box::new(near) as Box<dyn Stream>)
     });
-    let hub = hub(HubOptions::default().with_connector(wire));
+    let hub = hub(bare().with_connector(wire));
     timed_out(takes(seconds(30), hub.send("x")).await, Operation::Connect);
     drop(hub);
     only_tasks(before).await;
@@ -147,7 +150,7 @@ async fn a_peer_that_never_opens_is_given_up() {
 #[tokio::test(start_paused = true)]
 async fn a_token_that_nobody_answers_is_given_up() {
     let before = tasks();
-    let (hub, _wire) = Peer::answering_tokens(&[]).hub(HubOptions::default());
+    let (hub, _wire) = Peer::answering_tokens(&[]).hub(bare());
     timed_out(takes(seconds(20), hub.send("x")).await, Operation::Authorize);
     drop(hub);
     only_tasks(before).await;
@@ -156,7 +159,7 @@ async fn a_token_that_nobody_answers_is_given_up() {
 #[tokio::test(start_paused = true)]
 async fn a_link_that_nobody_answers_is_given_up() {
     let before = tasks();
-    let (hub, wire) = Peer::attaching_nothing().hub(HubOptions::default());
+    let (hub, wire) = Peer::attaching_nothing().hub(bare());
     timed_out(takes(seconds(15), hub.send("x")).await, Operation::AttachProducer);
     let events = hub.events(0, ReceiveOptions::default());
     timed_out(takes(seconds(15), events).await.map(drop), Operation::AttachConsumer);
@@ -170,7 +173,7 @@ async fn a_link_that_nobody_answers_is_given_up() {
 #[tokio::test(start_paused = true)]
 async fn a_question_that_nobody_answers_is_given_up() {
     let peer = Peer::replying(Reply::Silence);
-    let (hub, _wire) = peer.hub(HubOptions::default());
+    let (hub, _wire) = peer.hub(bare());
     let asked = join_all((0..150).map(|_| hub.runtime_information()));
     let meanwhile = async {
         pass(seconds(10)).await;
@@ -203,8 +206,8 @@ async fn a_peer_that_falls_silent_is_lost_after_twice_the_idle_time() {
 
 #[tokio::test(start_paused = true)]
 async fn a_close_against_a_silent_peer_ends_by_its_deadline_and_leaves_no_task() {
-    let options = [HubOptions::default(), {
-        let mut options = HubOptions::default();
+    let options = [bare(), {
+        let mut options = bare();
         options.close_timeout = seconds(1);
         options
     }];

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use eventhubs_client::{
-    Error, ErrorKind, Hub, HubOptions, Operation, PartitionId, ReceiveOptions, StartPosition,
-    Stream,
+    Error, ErrorKind, Hub, Operation, PartitionId, ReceiveOptions, StartPosition, Stream,
 };
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -15,13 +14,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::peer::{Peer, Reply};
 use crate::support::wire::Wire;
-use crate::support::{Fixture, HUB, Transport, end_of, take, texts, within};
+use crate::support::{Fixture, HUB, Transport, bare, end_of, take, texts, within};
 
 const TEXT: &str = "Endpoint=sb://localhost;SharedAccessKeyName=name;SharedAccessKey=key;\
     UseDevelopmentEmulator=true;EntityPath=hub";
 
 fn hub_on(wire: &Arc<Wire>) -> Hub {
-    let options = HubOptions::default().with_connector(wire.connector());
+    let options = bare().with_connector(wire.connector());
     Hub::from_connection_string_with(TEXT, None, options).expect("it is valid")
 }
 
@@ -35,7 +34,7 @@ async fn settle() {
 #[tokio::test]
 async fn a_send_pending_when_the_connection_dies_is_unknown() {
     let peer = Peer::replying(Reply::Silence);
-    let (hub, wire) = peer.hub(HubOptions::default());
+    let (hub, wire) = peer.hub(bare());
     let producer = hub.producer(PartitionId::from(0));
     producer.ready().await.expect("attached");
     let pending: Vec<_> = (0..10_u32).map(|n| producer.enqueue(n.to_string())).collect();
@@ -60,7 +59,7 @@ async fn a_send_pending_when_the_connection_dies_is_unknown() {
 #[tokio::test]
 async fn a_send_that_waited_for_credit_was_not_sent() {
     let peer = Peer::granting(1);
-    let (hub, wire) = peer.hub(HubOptions::default());
+    let (hub, wire) = peer.hub(bare());
     let producer = hub.producer(PartitionId::from(0));
     producer.ready().await.expect("attached");
     let (first, second) = (producer.enqueue("has the credit"), producer.enqueue("has none"));
@@ -131,7 +130,7 @@ async fn an_emulator_that_stops_disconnects_everybody() {
 
 #[tokio::test]
 async fn a_question_pending_when_the_connection_dies_is_disconnected() {
-    let (hub, wire) = Peer::replying(Reply::Silence).hub(HubOptions::default());
+    let (hub, wire) = Peer::replying(Reply::Silence).hub(bare());
     within(hub.producer(PartitionId::from(0)).ready()).await.expect("attached");
     let mut asked = Box::pin(hub.runtime_information());
     for _ in 0..200 {
@@ -157,7 +156,7 @@ async fn a_transport_that_fails_is_disconnected_and_tried_again() {
             Err(_) => Ok(Box::new(emulator.connect_memory()) as Box<dyn Stream>),
         }
     });
-    let options = HubOptions::default().with_connector(wire.connector());
+    let options = bare().with_connector(wire.connector());
     let text = fixture.emulator.connection_string_for(HUB);
     let hub = Hub::from_connection_string_with(&text, None, options).expect("it is valid");
     for _ in 0..2 {

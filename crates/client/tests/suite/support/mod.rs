@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eventhubs_client::{
-    Error, EventStream, Hub, HubOptions, PartitionId, ReceiveOptions, ReceivedEvent, Stream,
+    Error, EventStream, Hub, HubOptions, PartitionId, ReceiveOptions, ReceivedEvent, RetryOptions,
+    Stream,
 };
 use eventhubs_emulator::{Config, DEFAULT_HUB, Emulator, HubConfig};
 use tokio::runtime::Handle;
@@ -36,6 +37,11 @@ pub(crate) enum Transport {
 /// Both of them.
 pub(crate) const BOTH: [Transport; 2] = [Transport::Tcp, Transport::Memory];
 
+/// Default options, and no second try of anything: what a single try does is seen as it is.
+pub(crate) fn bare() -> HubOptions {
+    HubOptions::default().with_retry(RetryOptions::none())
+}
+
 /// An emulator and a hub on it.
 pub(crate) struct Fixture {
     pub(crate) emulator: Arc<Emulator>,
@@ -45,17 +51,22 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
-    /// In memory, with defaults.
-    pub(crate) async fn memory() -> Self {
+    /// In memory, with the defaults of everybody: what fails is tried again.
+    pub(crate) async fn recovering() -> Self {
         Self::with(Transport::Memory, Config::default(), HubOptions::default()).await
     }
 
+    /// In memory, with defaults and without retries.
+    pub(crate) async fn memory() -> Self {
+        Self::with(Transport::Memory, Config::default(), bare()).await
+    }
+
     pub(crate) async fn on(transport: Transport) -> Self {
-        Self::with(transport, Config::default(), HubOptions::default()).await
+        Self::with(transport, Config::default(), bare()).await
     }
 
     pub(crate) async fn with_config(config: Config) -> Self {
-        Self::with(Transport::Memory, config, HubOptions::default()).await
+        Self::with(Transport::Memory, config, bare()).await
     }
 
     pub(crate) async fn with_options(options: HubOptions) -> Self {
@@ -80,7 +91,7 @@ impl Fixture {
 
     /// Another hub on the same emulator, in memory, from the connection string `text`.
     pub(crate) fn hub_from(&self, text: &str) -> Hub {
-        let options = HubOptions::default().with_connector(self.wire.connector());
+        let options = bare().with_connector(self.wire.connector());
         Hub::from_connection_string_with(text, None, options).expect("it is valid")
     }
 
