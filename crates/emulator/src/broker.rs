@@ -1,6 +1,14 @@
 //! One connection as the service sees it: which links it has, and what is done on each.
 
+mod admission;
+pub(crate) mod cbs;
+pub(crate) mod consumer;
+mod management;
+mod numbering;
+pub(crate) mod producer;
 mod report;
+pub(crate) mod request;
+mod requests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,19 +23,20 @@ use eventhubs_amqp::engine::{
 };
 use eventhubs_amqp::net::Service;
 
-use crate::bell::{Bell, Signal};
-use crate::cbs::Grants;
-use crate::consumer::{Consumer, Pumped};
 use crate::disorder::{self, Disorder};
 use crate::fault::{Effect, Registry};
-use crate::hub::Namespace;
 use crate::line::LineControl;
-use crate::log::Stored;
 use crate::names;
-use crate::plain;
-use crate::producer::Producer;
-use crate::requests::{self, Answers};
-use crate::watch::Watch;
+use crate::namespace::Namespace;
+use crate::namespace::bell::{Bell, Signal};
+use crate::namespace::log::Stored;
+use crate::rules::plain;
+use crate::upkeep::watch::Watch;
+
+use cbs::Grants;
+use consumer::{Consumer, Pumped};
+use producer::Producer;
+use requests::Answers;
 
 pub(crate) use report::Visit;
 

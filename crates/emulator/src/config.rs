@@ -1,5 +1,16 @@
 //! What an emulator serves: hubs, keys, listeners and limits.
 
+#[cfg(feature = "json")]
+mod config_json;
+pub(crate) mod hub_config;
+
+#[cfg(feature = "json")]
+pub use config_json::{JsonConfig, JsonError, JsonRemark};
+pub use hub_config::{
+    DEFAULT_RETENTION, HubConfig, HubStatus, HubUpdate, MAX_GROUP_NAME, MAX_HUB_NAME,
+    MAX_PARTITIONS, MAX_RETENTION,
+};
+
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -7,13 +18,12 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::hub_config::{HubConfig, MAX_PARTITIONS, MAX_RETENTION};
-use crate::journal::Durability;
-use crate::listener::{Listener, ListenerKind};
-use crate::meter::Throughput;
-use crate::tier::Tier;
-use crate::tls_config::TlsConfig;
-use crate::watch::Timers;
+use crate::doors::listener::{Listener, ListenerKind};
+use crate::doors::tls_config::TlsConfig;
+use crate::namespace::journal::Durability;
+use crate::namespace::meter::Throughput;
+use crate::rules::tier::Tier;
+use crate::upkeep::watch::Timers;
 
 /// Name of the hub that exists when none is configured.
 pub const DEFAULT_HUB: &str = "hub";

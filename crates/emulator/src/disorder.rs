@@ -2,6 +2,7 @@
 //! later waits here.
 
 mod accepting;
+mod agenda;
 mod delivering;
 mod lining;
 mod opening;
@@ -21,10 +22,11 @@ use eventhubs_amqp::codec::performative::Attach;
 use eventhubs_amqp::codec::{AmqpError, DeliveryState};
 use eventhubs_amqp::engine::{Connection, Delivery, Event, LinkId, SessionId};
 
-use crate::agenda::Agenda;
 use crate::broker::Broker;
 use crate::fault::occurrence::{ConnectionFacts, LinkFacts, Occurrence, Place};
 use crate::fault::{FaultId, Point, Struck};
+
+use agenda::Agenda;
 
 /// What faults have to know of one connection, and what they left behind on it.
 #[derive(Debug)]

@@ -25,22 +25,22 @@ use crate::broker::{self, Broker};
 use crate::config::{Config, ConfigError};
 use crate::disorder;
 #[cfg(feature = "http")]
-use crate::door;
-use crate::door::Door;
+use crate::doors::door;
+use crate::doors::door::Door;
+use crate::doors::listen::{self, Bound};
+use crate::doors::listener::{Listener, ListenerKind};
+use crate::doors::memory;
+use crate::doors::socket::Socket;
+#[cfg(feature = "tls")]
+use crate::doors::tls::Tls;
+use crate::doors::tls_config::TlsFault;
 #[cfg(feature = "http")]
 use crate::http::{self, Greeting, Office};
-use crate::hub::Namespace;
-use crate::journal::{DataError, Durability};
 use crate::line::{Abortable, Line, LineControl, Shaping};
-use crate::listen::{self, Bound};
-use crate::listener::{Listener, ListenerKind};
-use crate::memory;
+use crate::namespace::Namespace;
+use crate::namespace::journal::{DataError, Durability};
 #[cfg(feature = "http")]
-use crate::record::Tapped;
-use crate::socket::Socket;
-#[cfg(feature = "tls")]
-use crate::tls::Tls;
-use crate::tls_config::TlsFault;
+use crate::view::record::Tapped;
 
 /// Time that connections get to answer our close before they are cut off.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);

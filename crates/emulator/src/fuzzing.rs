@@ -3,7 +3,7 @@
 
 use crate::http;
 use crate::names::{annotation, filter};
-use crate::selector::Start;
+use crate::rules::selector::Start;
 
 /// Reads the selector of a receiver and writes what was understood as a selector again.
 ///

@@ -24,9 +24,9 @@ use hyper::header::{self, HeaderValue};
 use tokio::sync::watch;
 
 use crate::config::SasKey;
+use crate::doors::listener::{Listener, ListenerKind};
 use crate::emulator;
-use crate::hub::Namespace;
-use crate::listener::{Listener, ListenerKind};
+use crate::namespace::Namespace;
 
 /// What the body of a management request describes, for the fuzz targets.
 #[cfg(feature = "fuzzing")]

@@ -1,5 +1,22 @@
 //! Everything one emulator serves, and who is connected to it.
 
+pub(crate) mod bell;
+pub(crate) mod hub;
+pub(crate) mod hub_error;
+pub(crate) mod journal;
+pub(crate) mod log;
+pub(crate) mod meter;
+pub(crate) mod partition;
+mod rate;
+pub(crate) mod receivers;
+mod segment;
+pub(crate) mod sequencer;
+pub(crate) mod throttle;
+
+pub use hub_error::HubError;
+pub use journal::{Damage, DataError, Durability};
+pub use meter::Throughput;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,25 +24,25 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::bell::{Bell, Signal};
-use crate::clock::Clock;
+use crate::config::hub_config::{self, HubConfig, HubUpdate};
 use crate::config::{Config, ConfigError, Limits, SasKey};
 use crate::fault::Switchboard;
-use crate::hub::{Hub, keep};
-use crate::hub_config::{self, HubConfig, HubUpdate};
-use crate::hub_error::HubError;
-use crate::incidents::Incidents;
-use crate::journal::{Damage, DataError, DataFolder, HubRecord, Manifest};
-use crate::log::PartitionLog;
 use crate::names;
-use crate::overview::ConnectionSnapshot;
-use crate::partition::Partition;
+use crate::rules::tier::Tier;
+use crate::upkeep::clock::Clock;
+use crate::upkeep::watch::Timers;
+use crate::view::incidents::Incidents;
+use crate::view::overview::ConnectionSnapshot;
 #[cfg(feature = "http")]
-use crate::record::Record;
-use crate::sequencer::Sequencers;
-use crate::throttle::Throttle;
-use crate::tier::Tier;
-use crate::watch::Timers;
+use crate::view::record::Record;
+
+use bell::{Bell, Signal};
+use hub::{Hub, keep};
+use journal::{DataFolder, HubRecord, Manifest};
+use log::PartitionLog;
+use partition::Partition;
+use sequencer::Sequencers;
+use throttle::Throttle;
 
 /// Everything one emulator serves.
 #[derive(Debug)]

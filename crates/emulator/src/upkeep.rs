@@ -1,11 +1,16 @@
 //! What a connection does by the service's clock: it watches tokens, links and itself.
 
+pub(crate) mod clock;
+pub(crate) mod standing;
+pub(crate) mod watch;
+
+pub use watch::Timers;
+
 use eventhubs_amqp::codec::AmqpError;
 use eventhubs_amqp::engine::Connection;
 
+use crate::broker::cbs::{Grants, Need};
 use crate::broker::{Broker, Link, Node};
-use crate::cbs::{Grants, Need};
-use crate::watch;
 
 impl Link {
     /// Whether `grants` still allow the link at `now`. Links of `$cbs` need no token.

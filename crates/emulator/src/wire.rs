@@ -16,9 +16,9 @@ use eventhubs_amqp::engine::{
 use eventhubs_amqp::net::Service;
 
 use crate::broker::{Broker, engine_options};
-use crate::hub::Namespace;
 use crate::names::{BATCH_FORMAT, request};
-use crate::token::sign;
+use crate::namespace::Namespace;
+use crate::rules::token::sign;
 
 /// Far in the future, in seconds since 1970.
 pub(crate) const LATER: i64 = 4_000_000_000;

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::{Broker, CLIENT_BYTES_MAX, engine_options};
 use crate::config::{Config, Limits};
-use crate::hub::Namespace;
+use crate::namespace::Namespace;
 use crate::wire::{Wire, batch, event, take};
 
 const FIRST: &str = "hub/ConsumerGroups/$Default/Partitions/0";

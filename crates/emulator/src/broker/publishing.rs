@@ -11,10 +11,10 @@ use eventhubs_amqp::codec::{AmqpError, DeliveryState, Symbol, Target, Value, con
 use eventhubs_amqp::engine::LinkId;
 
 use crate::config::Config;
-use crate::hub::Namespace;
-use crate::meter::Throughput;
 use crate::names::{BATCH_FORMAT, link};
-use crate::tier::Tier;
+use crate::namespace::Namespace;
+use crate::namespace::meter::Throughput;
+use crate::rules::tier::Tier;
 use crate::wire::{Wire, batch, event, symbol, text};
 
 const EARLIEST: &str = "amqp.annotation.x-opt-offset > '-1'";

@@ -7,10 +7,10 @@ use eventhubs_amqp::engine::{CloseReason, Connection, LinkId};
 use tokio::time::Instant;
 
 use super::{Broker, Link, Node};
-use crate::address::Address;
 use crate::fault::Role;
 use crate::names;
-use crate::overview::{ConnectionSnapshot, LinkSnapshot};
+use crate::rules::address::Address;
+use crate::view::overview::{ConnectionSnapshot, LinkSnapshot};
 
 /// How a client came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +100,7 @@ fn report_link(engine: &Connection, id: LinkId, link: &Link, now: i64) -> LinkSn
         name: engine.link_name(id).unwrap_or_default().to_owned(),
         role,
         incoming,
-        address: crate::address::path(address).to_owned(),
+        address: crate::rules::address::path(address).to_owned(),
         hub,
         partition,
         consumer_group: group,

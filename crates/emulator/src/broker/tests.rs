@@ -9,9 +9,9 @@ use eventhubs_amqp::codec::{DeliveryState, Map, Target, Value, condition};
 use eventhubs_amqp::engine::{CloseReason, Sasl};
 
 use crate::config::{Config, Limits, Rights, SasKey};
-use crate::hub::Namespace;
 use crate::names::link;
-use crate::token::sign;
+use crate::namespace::Namespace;
+use crate::rules::token::sign;
 use crate::wire::{LATER, Wire, batch, event, symbol, text};
 
 const EARLIEST: &str = "amqp.annotation.x-opt-offset > '-1'";

@@ -4,11 +4,11 @@ use bytes::Bytes;
 use eventhubs_amqp::engine::{Connection, LinkId};
 
 use super::{Disorder, Later};
+use crate::broker::consumer::{Consumer, Pumped};
 use crate::broker::{Broker, Link};
-use crate::consumer::{Consumer, Pumped};
 use crate::fault::occurrence::{Occurrence, Place};
 use crate::fault::{Effect, Point, Struck, Switchboard};
-use crate::log::Stored;
+use crate::namespace::log::Stored;
 
 /// What faults have done to a consumer link.
 #[derive(Debug, Default)]

@@ -8,10 +8,10 @@ use eventhubs_amqp::codec::{AmqpError, condition};
 use eventhubs_amqp::engine::{Connection, EVENTS_MAX, Event, LinkId, SessionId, SessionOptions};
 
 use super::{Answered, Later, Standing};
+use crate::broker::producer::{CREDIT, Granting};
 use crate::broker::{Broker, Link, SESSION};
 use crate::fault::occurrence::LinkFacts;
 use crate::fault::{Effect, Point};
-use crate::producer::{CREDIT, Granting};
 
 impl Broker {
     /// The client opens.

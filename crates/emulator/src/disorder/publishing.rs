@@ -4,9 +4,9 @@ use eventhubs_amqp::codec::{DeliveryState, Map};
 use eventhubs_amqp::engine::{Connection, Delivery, LinkId};
 
 use super::Later;
+use crate::broker::producer::Outcomes;
 use crate::broker::{Broker, Link};
 use crate::fault::{Effect, Outcome, Point, Struck};
-use crate::producer::Outcomes;
 
 /// What is done with one message.
 enum Done {

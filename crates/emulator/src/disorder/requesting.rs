@@ -6,11 +6,11 @@ use eventhubs_amqp::codec::message::{Body, Message};
 use eventhubs_amqp::engine::{Connection, LinkId, SessionId};
 
 use super::Later;
+use crate::broker::request::{Answer, Request};
 use crate::broker::{Broker, Node};
 use crate::fault::occurrence::LinkFacts;
 use crate::fault::{Effect, Point, Struck};
 use crate::names::request as names;
-use crate::request::{Answer, Request};
 
 impl Broker {
     /// What strikes a request.

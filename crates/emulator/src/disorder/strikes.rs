@@ -7,9 +7,9 @@ use eventhubs_amqp::codec::AmqpError;
 use eventhubs_amqp::engine::{Connection, LinkId, SessionId};
 
 use super::Later;
+use crate::broker::producer::Granting;
 use crate::broker::{Broker, Link};
 use crate::fault::{Effect, Fault, FaultId, Reason, Struck};
-use crate::producer::Granting;
 
 /// What a strike is aimed at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

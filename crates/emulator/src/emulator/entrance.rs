@@ -7,9 +7,9 @@ use eventhubs_amqp::net::Stream;
 use tokio::runtime::Handle;
 
 use super::{Emulator, MEMORY_STREAM_BYTES, Shared};
-use crate::door::Door;
-use crate::listener::ListenerKind;
-use crate::memory;
+use crate::doors::door::Door;
+use crate::doors::listener::ListenerKind;
+use crate::doors::memory;
 
 /// Connects to one emulator in memory, through one kind of door.
 #[derive(Clone)]

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::Emulator;
-use crate::bell::Signal;
 use crate::fault::{Fault, FaultError, FaultId, Point};
-use crate::hub::Namespace;
+use crate::namespace::Namespace;
+use crate::namespace::bell::Signal;
 
 impl Emulator {
     /// Adds a fault. One at [`Point::Now`] strikes at the next turn of each connection, which

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Emulator;
-use crate::event::Incoming;
-use crate::hub::Namespace;
-use crate::hub_config::{HubConfig, HubUpdate};
-use crate::hub_error::HubError;
-use crate::journal::Damage;
-use crate::log::Stored;
-use crate::partition::Partition;
-use crate::snapshot::HubSnapshot;
+use crate::config::hub_config::{HubConfig, HubUpdate};
+use crate::namespace::Namespace;
+use crate::namespace::hub_error::HubError;
+use crate::namespace::journal::Damage;
+use crate::namespace::log::Stored;
+use crate::namespace::partition::Partition;
+use crate::rules::event::Incoming;
+use crate::view::snapshot::HubSnapshot;
 
 /// One event of a partition as it is stored, see [`Emulator::events`].
 ///
@@ -195,7 +195,7 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
-    use crate::journal::Durability;
+    use crate::namespace::journal::Durability;
 
     async fn start(folder: &tempfile::TempDir, durability: Durability) -> Emulator {
         let config =

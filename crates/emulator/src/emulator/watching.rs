@@ -1,8 +1,8 @@
 //! What the emulator's owner can see.
 
 use super::Emulator;
-use crate::collector;
-use crate::overview::Snapshot;
+use crate::view::collector;
+use crate::view::overview::Snapshot;
 
 impl Emulator {
     /// What the emulator holds: hubs, connections with their links, and the latest errors.
@@ -69,7 +69,7 @@ mod tests {
         assert_eq!((producer.role, producer.incoming), (Role::Producer, true));
         assert_eq!(producer.address, "hub/Partitions/1");
         assert_eq!(producer.messages, Some(10));
-        assert_eq!(producer.credit, crate::producer::CREDIT - 10);
+        assert_eq!(producer.credit, crate::broker::producer::CREDIT - 10);
         assert_eq!((consumer.role, consumer.incoming), (Role::Consumer, false));
         assert_eq!(consumer.name, "a name");
         assert_eq!(consumer.hub.as_deref(), Some("hub"));

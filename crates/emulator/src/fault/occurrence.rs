@@ -4,7 +4,7 @@ use eventhubs_amqp::codec::performative::{self, Attach};
 
 use super::point::Point;
 use super::scope::Role;
-use crate::address::Address;
+use crate::rules::address::Address;
 
 /// Something that is about to happen.
 #[derive(Debug, Clone, Copy)]

@@ -11,11 +11,12 @@ use hyper::header;
 
 use super::target::Target;
 use super::{Office, Request, Response, response};
+use crate::config::hub_config::{HubConfig, HubUpdate};
 use crate::config::{ConfigError, DEFAULT_PARTITIONS};
-use crate::hub::{Group, Hub, Namespace};
-use crate::hub_config::{HubConfig, HubUpdate};
-use crate::hub_error::HubError;
 use crate::names::{self, atom};
+use crate::namespace::Namespace;
+use crate::namespace::hub::{Group, Hub};
+use crate::namespace::hub_error::HubError;
 use body::{Description, HubDescription};
 use write::{Entity, Kind, Place};
 

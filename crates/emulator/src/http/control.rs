@@ -13,13 +13,13 @@ use tokio::time::timeout;
 use super::problem::{JSON, Problem};
 use super::state;
 use super::{Office, Request, Response, response};
-use crate::calendar;
-use crate::collector;
 use crate::config::ConfigError;
 use crate::fault::{Fault, FaultError, FaultId};
-use crate::hub::Namespace;
-use crate::hub_error::HubError;
-use crate::log::Stored;
+use crate::namespace::Namespace;
+use crate::namespace::hub_error::HubError;
+use crate::namespace::log::Stored;
+use crate::rules::calendar;
+use crate::view::collector;
 use command::Command;
 
 /// Bytes of messages that are told at once.

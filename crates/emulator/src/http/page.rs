@@ -11,11 +11,13 @@ use hyper::header::{self, HeaderValue};
 use super::markup::escape;
 use super::target::Target;
 use super::{Greeting, Office, Request, Response, atom, response};
-use crate::collector;
+use crate::config::hub_config::HubStatus;
 use crate::fault::{Fault, FaultId};
-use crate::hub_config::HubStatus;
-use crate::overview::{AudienceSnapshot, ConnectionSnapshot, Incident, LinkSnapshot, Snapshot};
-use crate::snapshot::HubSnapshot;
+use crate::view::collector;
+use crate::view::overview::{
+    AudienceSnapshot, ConnectionSnapshot, Incident, LinkSnapshot, Snapshot,
+};
+use crate::view::snapshot::HubSnapshot;
 
 const STYLE: &str = include_str!("page/style.css");
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; \
@@ -125,7 +127,7 @@ impl Page {
             .map(|one| one.events_per_second)
             .sum();
         self.put("<header><h1>Event Hubs emulator</h1><p class=\"quiet\">");
-        let time = crate::calendar::utc(snapshot.taken);
+        let time = crate::rules::calendar::utc(snapshot.taken);
         self.print(format_args!("<time>{time}</time> &middot; "));
         match seconds {
             0 => self.put("standing still, <a href=\"/\">go on</a>"),

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::stall::Stalling;
 use super::{Office, Request, Response, Site, answer, atom, problem::Problem};
-use crate::listener::ListenerKind;
+use crate::doors::listener::ListenerKind;
 
 /// Time for a request's head, the wait for it on a kept connection included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);

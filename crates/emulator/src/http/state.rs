@@ -2,10 +2,12 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::config::hub_config::HubStatus;
 use crate::fault::Role;
-use crate::hub_config::HubStatus;
-use crate::overview::{AudienceSnapshot, ConnectionSnapshot, Incident, LinkSnapshot, Snapshot};
-use crate::snapshot::{HubSnapshot, PartitionSnapshot, ReceiverSnapshot};
+use crate::view::overview::{
+    AudienceSnapshot, ConnectionSnapshot, Incident, LinkSnapshot, Snapshot,
+};
+use crate::view::snapshot::{HubSnapshot, PartitionSnapshot, ReceiverSnapshot};
 
 /// Everything.
 pub(super) fn snapshot(snapshot: &Snapshot) -> Json {

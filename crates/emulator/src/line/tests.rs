@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::craft;
 use super::remains::Remains;
 use super::{Abortable, Line, LineControl};
-use crate::memory::{self, MemoryStream};
+use crate::doors::memory::{self, MemoryStream};
 
 /// A client's end, the line at the other, and what controls it.
 struct Pair {

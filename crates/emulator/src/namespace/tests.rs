@@ -6,8 +6,8 @@ use eventhubs_amqp::engine::LinkId;
 
 use super::*;
 use crate::config::ConfigError;
-use crate::hub_config::HubStatus;
-use crate::tier::Tier;
+use crate::config::hub_config::HubStatus;
+use crate::rules::tier::Tier;
 use crate::wire::{Wire, event};
 
 const EARLIEST: &str = "amqp.annotation.x-opt-offset > '-1'";

@@ -7,10 +7,10 @@ use eventhubs_amqp::engine::{CloseReason, Sasl};
 
 use crate::broker::Broker;
 use crate::config::{Config, Rights, SasKey};
-use crate::hub::Namespace;
-use crate::jwt;
-use crate::token::sign;
-use crate::watch::Timers;
+use crate::namespace::Namespace;
+use crate::rules::jwt;
+use crate::rules::token::sign;
+use crate::upkeep::watch::Timers;
 use crate::wire::{LATER, Wire, event};
 
 const EARLIEST: &str = "amqp.annotation.x-opt-offset > '-1'";

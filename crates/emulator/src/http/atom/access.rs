@@ -5,11 +5,11 @@ use hyper::header;
 
 use super::Refusal;
 use super::write::Place;
-use crate::address::Audience;
-use crate::hub::Namespace;
-use crate::jwt;
 use crate::names::atom;
-use crate::sas;
+use crate::namespace::Namespace;
+use crate::rules::address::Audience;
+use crate::rules::jwt;
+use crate::rules::sas;
 
 /// Checks the token of a request: it has to be for the URL, or for something above it, and to
 /// allow managing. The service's words for what is wrong.

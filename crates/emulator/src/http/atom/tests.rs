@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::{Config, Rights, SasKey};
 use crate::http::tests::{office, request, text};
-use crate::token::sign;
+use crate::rules::token::sign;
 
 /// Far in the future, in seconds since 1970.
 const LATER: i64 = 4_000_000_000;
@@ -244,8 +244,9 @@ fn only_those_who_may_manage() {
 
 #[test]
 fn tokens_of_entra_id_are_taken_when_they_are_wanted() {
-    let token =
-        crate::jwt::tests::token(r#"{"aud":"https://eventhubs.azure.net","exp":4000000000}"#);
+    let token = crate::rules::jwt::tests::token(
+        r#"{"aud":"https://eventhubs.azure.net","exp":4000000000}"#,
+    );
     let status = |config: &Config, authorization: &str| {
         let mut request = request("GET", "/hub", "");
         let value = HeaderValue::from_str(authorization).unwrap();
@@ -258,7 +259,7 @@ fn tokens_of_entra_id_are_taken_when_they_are_wanted() {
         assert_eq!(status(&Config::default(), &authorization), 401);
     }
     assert_eq!(status(&wanted, "Bearer a.b.c"), 401);
-    let old = crate::jwt::tests::token(r#"{"aud":"https://eventhubs.azure.net","exp":1}"#);
+    let old = crate::rules::jwt::tests::token(r#"{"aud":"https://eventhubs.azure.net","exp":1}"#);
     assert_eq!(status(&wanted, &old), 401);
 }
 

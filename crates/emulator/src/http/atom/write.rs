@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::super::markup::escape;
-use crate::calendar;
-use crate::hub_config::HubStatus;
+use crate::config::hub_config::HubStatus;
 use crate::names::atom;
+use crate::rules::calendar;
 
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 

@@ -11,8 +11,8 @@ use super::super::Request;
 use super::super::problem::Problem;
 use super::super::target::Target;
 use crate::config::DEFAULT_PARTITIONS;
+use crate::config::hub_config::{HubConfig, HubStatus, HubUpdate};
 use crate::fault::{Fault, FaultId};
-use crate::hub_config::{HubConfig, HubStatus, HubUpdate};
 
 /// The longest that a request may wait for a fault to strike.
 const WAIT_MAX: Duration = Duration::from_secs(600);

@@ -5,8 +5,8 @@ use bytes::Bytes;
 
 use super::*;
 use crate::config::Config;
+use crate::config::hub_config::HubConfig;
 use crate::http::tests::{office, request, text};
-use crate::hub_config::HubConfig;
 use crate::wire::Wire;
 
 /// One request after the other to one office.

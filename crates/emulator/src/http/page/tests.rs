@@ -1,7 +1,7 @@
 use super::*;
 use crate::fault::Role;
-use crate::overview::AudienceSnapshot;
-use crate::snapshot::{GroupSnapshot, PartitionSnapshot, ReceiverSnapshot};
+use crate::view::overview::AudienceSnapshot;
+use crate::view::snapshot::{GroupSnapshot, PartitionSnapshot, ReceiverSnapshot};
 
 /// Evil in every place where a client's text is shown.
 const EVIL: &str = "<script>alert('x')</script>\"&";

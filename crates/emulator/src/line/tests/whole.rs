@@ -11,8 +11,8 @@ use tokio::io::{AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::*;
 use crate::config::Config;
-use crate::hub::Namespace;
 use crate::line::{FrameKind, Shaping, Trip, Way};
+use crate::namespace::Namespace;
 use crate::wire::{self, Wire};
 
 /// Everything that a client and the emulator write to each other: SASL, tokens, a batch, events
