@@ -31,12 +31,18 @@
 //! # }
 //! ```
 //!
+//! Authorize with a connection string, with a [`TokenProvider`] of your own or, with the feature `entra`,
+//! with any `TokenCredential` of the Azure SDK: `Hub::from_credential`. Without that feature no crate of
+//! that SDK is built.
+//!
 //! [`Hub`] is a cheap handle on one connection, opened on first use. A send is `Ok` only when the
 //! service has accepted it; when nobody knows, [`Error::may_have_been_sent`] says so. Every call
 //! ends by a deadline of [`HubOptions`].
 
 mod batch;
 mod bounds;
+#[cfg(feature = "entra")]
+mod entra;
 mod error;
 mod hub;
 mod listener;
@@ -70,6 +76,8 @@ pub use eventhubs_auth::{
     ConnectionString, Error as TokenError, SasKey, SasSignature, SasTokenProvider, Secret, Token,
     TokenKind, TokenProvider,
 };
+#[cfg(feature = "entra")]
+pub use eventhubs_auth::{CredentialError, EntraTokenProvider};
 pub use eventhubs_protocol::{
     ConsumerGroup, EventData, EventError, HubName, HubProperties, InvalidValue, IotHub,
     LastEnqueued, Offset, OwnerLevel, PartitionId, PartitionKey, PartitionProperties,

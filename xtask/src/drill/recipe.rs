@@ -23,6 +23,8 @@ pub(crate) struct Recipe {
     pub(crate) package: String,
     /// Where that test is: `lib`, the name of a file in the package's `tests`, or everywhere.
     pub(crate) target: Option<String>,
+    /// The features the tests are built with, besides the default ones; none when left out.
+    pub(crate) features: Option<String>,
     /// The test, as a filter for the test harness.
     pub(crate) test: String,
     /// What would go wrong for a user.
@@ -60,6 +62,7 @@ fn recipe(mut table: Table) -> Result<Recipe, String> {
         why: required("why")?,
         with: table.remove("with").ok_or("no 'with'")?,
         target: table.remove("target"),
+        features: table.remove("features"),
     };
     match table.into_keys().next() {
         Some(key) => Err(format!("'{key}' is no key of a drill")),

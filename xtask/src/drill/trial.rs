@@ -83,6 +83,9 @@ fn build(
             command.args(["--test", name]);
         }
     }
+    if let Some(features) = &recipe.features {
+        command.args(["--features", features]);
+    }
     let mut binaries = Vec::new();
     let status = process::watch(&mut command, |line| binaries.extend(test_binary(line)))?;
     Ok(status.success().then_some(binaries))

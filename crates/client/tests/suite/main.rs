@@ -9,6 +9,8 @@ mod closing;
 mod content;
 mod deadlines;
 mod defaults;
+#[cfg(all(feature = "entra", feature = "tls-aws-lc-rs"))]
+mod entra;
 mod environment;
 mod information;
 mod input;

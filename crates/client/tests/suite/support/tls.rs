@@ -1,11 +1,16 @@
 //! The listening end of TLS, with a certificate of its own.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use eventhubs_client::{HubOptions, Stream, TlsOptions};
+#[cfg(feature = "entra")]
+use eventhubs_emulator::Emulator;
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::io::DuplexStream;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::peer::Peer;
 use super::wire::Wire;
@@ -21,6 +26,30 @@ pub(crate) struct Guarded {
 
 impl Guarded {
     pub(crate) fn new(peer: &Peer) -> Self {
+        let peer = peer.clone();
+        Self::over(move |stream| {
+            let peer = peer.clone();
+            async move { peer.serve(stream).await }
+        })
+    }
+
+    /// An emulator behind TLS, which it has not itself in these tests.
+    #[cfg(feature = "entra")]
+    pub(crate) fn emulating(emulator: &Arc<Emulator>) -> Self {
+        let emulator = Arc::clone(emulator);
+        Self::over(move |mut stream| {
+            let mut far: Box<dyn Stream> = Box::new(emulator.connect_memory());
+            async move {
+                // However it ends, both ends have seen it.
+                let _ = tokio::io::copy_bidirectional(&mut stream, &mut far).await;
+            }
+        })
+    }
+
+    fn over<F>(serve: impl Fn(TlsStream<DuplexStream>) -> F + Clone + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let rcgen::CertifiedKey { cert, signing_key } =
             rcgen::generate_simple_self_signed([HOST.to_owned()]).expect("a name");
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
@@ -32,13 +61,12 @@ impl Guarded {
             .with_single_cert(vec![cert.der().clone()], key)
             .expect("they go together");
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        let peer = peer.clone();
         let wire = Wire::new(move || {
             let (near, far) = tokio::io::duplex(64 * 1024);
-            let (acceptor, peer) = (acceptor.clone(), peer.clone());
+            let (acceptor, serve) = (acceptor.clone(), serve.clone());
             tokio::spawn(async move {
                 if let Ok(stream) = acceptor.accept(far).await {
-                    peer.serve(stream).await;
+                    serve(stream).await;
                 }
             });
             Ok(Box::new(near) as Box<dyn Stream>)
