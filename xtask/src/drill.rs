@@ -1,4 +1,4 @@
-//! `cargo xtask drill [NAME]`: does a test notice when a rule is broken?
+//! `cargo xtask drill [NAME or PACKAGE]...`: does a test notice when a rule is broken?
 //!
 //! Each entry of `drills.toml` is a bug. It is planted in a scratch worktree of HEAD under
 //! `target/drills` (uncommitted changes are not part of it; `drills.toml` itself is read from the
@@ -40,18 +40,23 @@ struct Score {
     broken: u64,
 }
 
+/// Keeps what was asked for by name or by package; everything when nothing was.
+fn choose(recipes: &mut Vec<Recipe>, wanted: &[String]) -> Result<(), Failure> {
+    let is = |recipe: &Recipe, wanted: &String| recipe.name == *wanted || recipe.package == *wanted;
+    if let Some(stray) = wanted.iter().find(|name| !recipes.iter().any(|recipe| is(recipe, name))) {
+        let text =
+            format!("drills.toml has no drill, and no package with drills, called '{stray}'");
+        return Err(Failure::new(text));
+    }
+    if !wanted.is_empty() {
+        recipes.retain(|recipe| wanted.iter().any(|name| is(recipe, name)));
+    }
+    Ok(())
+}
+
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<Tally, Failure> {
     let mut recipes = recipe::read(&workspace.read("drills.toml")?)?;
-    match arguments {
-        [] => {}
-        [name] => {
-            recipes.retain(|recipe| recipe.name == *name);
-            if recipes.is_empty() {
-                return Err(Failure::new(format!("drills.toml has no drill called '{name}'")));
-            }
-        }
-        _ => return Err(Failure::new("usage: cargo xtask drill [NAME]")),
-    }
+    choose(&mut recipes, arguments)?;
     // Drills of one test binary follow each other, so that each file is built as seldom as possible.
     recipes.sort_by(|a, b| (&a.package, &a.target, &a.file).cmp(&(&b.package, &b.target, &b.file)));
     let worktree = Worktree::at_head(workspace)?;
@@ -195,5 +200,27 @@ mod tests {
         assert_eq!(score(0, 0).ok(), Some(Tally { passed: 3, failed: 0 }));
         assert!(score(1, 0).is_err());
         assert!(score(0, 1).is_err());
+    }
+
+    #[test]
+    fn drills_are_chosen_by_name_or_package_and_strays_are_refused() {
+        let text = ["one", "two"].map(|name| {
+            let package = if name == "one" { "first" } else { "second" };
+            format!(
+                "[[drill]]\nname = \"{name}\"\nfile = \"f\"\nreplace = \"a\"\nwith = \"b\"\n\
+                 package = \"{package}\"\ntest = \"t\"\nwhy = \"w\"\n"
+            )
+        });
+        let all = recipe::read(&text.concat()).expect("it is valid");
+        let chosen = |wanted: &[&str]| {
+            let mut recipes = all.clone();
+            let wanted: Vec<_> = wanted.iter().map(ToString::to_string).collect();
+            let names = |recipe: &Recipe| recipe.name.clone();
+            choose(&mut recipes, &wanted).map(|()| recipes.iter().map(names).collect::<Vec<_>>())
+        };
+        assert_eq!(chosen(&[]).expect("everything"), ["one", "two"]);
+        assert_eq!(chosen(&["second"]).expect("a package"), ["two"]);
+        assert_eq!(chosen(&["one", "second"]).expect("both"), ["one", "two"]);
+        assert!(chosen(&["one", "three"]).is_err());
     }
 }

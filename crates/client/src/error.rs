@@ -334,6 +334,11 @@ impl Error {
         })
     }
 
+    /// Adds what may be behind it.
+    pub(crate) fn with_hint(self, hint: impl fmt::Display) -> Self {
+        self.map(|inner| inner.detail = format!("{} ({hint})", inner.detail))
+    }
+
     pub(crate) fn of_answer(error: AnswerError, operation: Operation, entity: &str) -> Self {
         match &error {
             AnswerError::Refused(refusal) => {

@@ -146,7 +146,12 @@ async fn put_token(rpc: &Rpc, target: &Target) -> Result<Token, Error> {
         Ok(()) => Ok(token),
         Err(error) => {
             target.tokens.invalidate(audience, &token);
-            Err(Error::of_answer(error, Operation::Authorize, entity))
+            let skew = target.tokens.clock_skew(&token, &error.to_string());
+            let error = Error::of_answer(error, Operation::Authorize, entity);
+            Err(match skew {
+                Some(skew) => error.with_hint(skew),
+                None => error,
+            })
         }
     }
 }

@@ -21,6 +21,7 @@ mod outcome;
 mod position;
 mod property;
 mod receive;
+mod reconnect;
 #[cfg(feature = "tls-aws-lc-rs")]
 mod renewal;
 mod send;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use eventhubs_amqp::codec::DeliveryState;
 use eventhubs_client::{
     ErrorKind, EventStream, Hub, Operation, ReceiveOptions, SasKey, SasTokenProvider, Token,
     TokenError, TokenKind, TokenProvider,
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::support::peer::{Peer, Reply};
 use crate::support::tls::{Guarded, HOST};
+use crate::support::within_paused;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -152,4 +154,32 @@ async fn a_provider_without_a_token_is_unauthorized() {
         let _ = tokio::time::timeout(MINUTE / 60, std::future::pending::<()>()).await;
     }
     assert_eq!(peer.puts().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_credential_that_fails_is_asked_again_and_named_when_it_goes_on_failing() {
+    let hub_of = |provider: Numbered, guarded: &Guarded| {
+        Hub::new(HOST, "hub", Arc::new(provider), guarded.options()).expect("it is valid")
+    };
+    let provider = || Numbered::new(60 * MINUTE);
+    let peer = Peer::replying(Reply::Outcome(DeliveryState::Accepted));
+    let guarded = Guarded::new(&peer);
+    let hub = hub_of(Numbered { fails: |number| number < 2, ..provider() }, &guarded);
+    within_paused(hub.send("x")).await.expect("the vault has opened");
+    assert_eq!(peer.puts()[0].token, "token 2");
+    hub.close().await;
+
+    let guarded = Guarded::new(&peer);
+    let hub = hub_of(Numbered { fails: |_| true, ..provider() }, &guarded);
+    let error = within_paused(hub.send("x")).await.expect_err("it stays shut");
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::Unauthorized, Operation::Authorize));
+    assert_eq!(error.attempts(), 4);
+    assert!(!error.may_have_been_sent());
+    let mut chain = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(error) = source {
+        chain.push(error.to_string());
+        source = error.source();
+    }
+    assert!(chain.iter().any(|text| text.contains("the vault is shut")), "{chain:?}");
 }

@@ -143,6 +143,12 @@ pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(LIMIT, future).await.expect("it does not hang")
 }
 
+/// The same guard on the paused clock, where an hour is nothing.
+pub(crate) async fn within_paused<F: Future>(future: F) -> F::Output {
+    const LIMIT: Duration = Duration::from_secs(3600);
+    tokio::time::timeout(LIMIT, future).await.expect("it ends by a deadline of its own")
+}
+
 /// The next `count` events.
 pub(crate) async fn take(stream: &mut EventStream, count: usize) -> Vec<ReceivedEvent> {
     let mut events = Vec::with_capacity(count);
