@@ -91,7 +91,7 @@ pub(crate) struct Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        let _ = self.inbox.command(Command::Close(None));
+        self.inbox.close(None);
     }
 }
 
@@ -300,7 +300,7 @@ impl Connection {
 
     /// Asks for a close without waiting for it; what [`close`](Self::close) does first.
     pub fn start_close(&self, error: Option<AmqpError>) {
-        let _ = self.shared.handle.inbox.command(Command::Close(error));
+        self.shared.handle.inbox.close(error);
     }
 
     /// Closes, with or without an error, and waits until the connection is over: at the latest when

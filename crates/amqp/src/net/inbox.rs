@@ -53,12 +53,13 @@ pub(crate) enum Command {
     /// Accepts a link of the peer as a receiver of ours.
     AcceptReceiver(LinkId, Box<Attach>, Arc<ReceiveLink>),
     Refuse(LinkId, AmqpError),
-    Close(Option<AmqpError>),
 }
 
 #[derive(Debug, Default)]
 struct State {
     commands: Vec<Command>,
+    /// A close, with its error. It is no command: it is never one too many.
+    close: Option<Option<AmqpError>>,
     senders: Vec<Arc<SendLink>>,
     receivers: Vec<Arc<ReceiveLink>>,
     waker: Option<Waker>,
@@ -69,6 +70,7 @@ struct State {
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
     pub(crate) commands: Vec<Command>,
+    pub(crate) close: Option<Option<AmqpError>>,
     pub(crate) senders: Vec<Arc<SendLink>>,
     pub(crate) receivers: Vec<Arc<ReceiveLink>>,
 }
@@ -88,6 +90,15 @@ impl Inbox {
         state.commands.push(command);
         Self::wake(state);
         Ok(())
+    }
+
+    /// Asks for a close behind everything that waits. The first of several counts.
+    pub(crate) fn close(&self, error: Option<AmqpError>) {
+        let mut state = lock(&self.state);
+        if !state.ended {
+            state.close.get_or_insert(error);
+            Self::wake(state);
+        }
     }
 
     /// A sending link wants attention. Its own flag keeps it from being listed twice.
@@ -119,8 +130,10 @@ impl Inbox {
     /// Ready when something waits.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = lock(&self.state);
-        let idle =
-            state.commands.is_empty() && state.senders.is_empty() && state.receivers.is_empty();
+        let idle = state.commands.is_empty()
+            && state.close.is_none()
+            && state.senders.is_empty()
+            && state.receivers.is_empty();
         if !idle {
             return Poll::Ready(());
         }
@@ -135,6 +148,7 @@ impl Inbox {
     pub(crate) fn take(&self, taken: &mut Taken) {
         let mut state = lock(&self.state);
         std::mem::swap(&mut state.commands, &mut taken.commands);
+        taken.close = state.close.take();
         std::mem::swap(&mut state.senders, &mut taken.senders);
         std::mem::swap(&mut state.receivers, &mut taken.receivers);
     }

@@ -33,6 +33,7 @@
 //! # }
 //! ```
 
+mod accepted;
 mod addresses;
 mod clock;
 mod connection;

@@ -140,9 +140,13 @@ impl Owner {
                 self.handle_consumption(engine, now, *id, &link);
             }
         }
-        // After the links: what was settled before a close leaves before the close.
         for command in taken.commands.drain(..) {
             self.handle_command(engine, now, command);
+        }
+        // Last: what was settled or handed out before a close leaves before the close.
+        if let Some(error) = taken.close.take() {
+            self.settle_handed_out(engine);
+            engine.close(error);
         }
         self.taken = taken;
     }
@@ -179,7 +183,6 @@ impl Owner {
                     engine.refuse(id, error);
                 }
             }
-            Command::Close(error) => engine.close(error),
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use super::accepted::Accepted;
 use super::clock;
 use super::connection::Connection;
 use super::credit;
@@ -151,6 +152,9 @@ pub(crate) struct ReceiveLink {
     pub(crate) gone: AtomicBool,
     /// Credit the peer had when the owner task last changed or used it.
     pub(crate) credit: AtomicU32,
+    /// Unsettled deliveries handed out since the last report.
+    pub(crate) accepted: Accepted,
+    pub(crate) settled_by_peer: bool,
 }
 
 impl ReceiveLink {
@@ -163,6 +167,8 @@ impl ReceiveLink {
             prefetch_bytes: options.prefetch_bytes,
             gone: AtomicBool::new(false),
             credit: AtomicU32::new(0),
+            accepted: Accepted::default(),
+            settled_by_peer: options.receiver_settle_mode == ReceiverSettleMode::Second,
         }
     }
 
@@ -213,10 +219,7 @@ pub struct Receiver {
     /// Deliveries, and their bytes, that are reported at a time.
     step: u32,
     step_bytes: usize,
-    /// Unsettled deliveries handed out since the last report, as one range.
-    accepted: Option<(u32, u32)>,
     auto_accept: bool,
-    settled_by_peer: bool,
     _connection: Connection,
 }
 
@@ -235,9 +238,7 @@ impl Receiver {
             reported: 0,
             step: credit::step(link.0.prefetch),
             step_bytes: credit::step_bytes(link.0.prefetch_bytes),
-            accepted: None,
             auto_accept: options.auto_accept,
-            settled_by_peer: options.receiver_settle_mode == ReceiverSettleMode::Second,
             link,
             _connection: connection,
         }
@@ -291,25 +292,20 @@ impl Receiver {
     }
 
     fn accept(&mut self, id: u32) {
-        self.accepted = match self.accepted {
-            Some((first, last)) if last.wrapping_add(1) == id => Some((first, id)),
-            Some(range) => {
-                self.push_accepted(range);
-                Some((id, id))
-            }
-            None => Some((id, id)),
-        };
+        if let Some(range) = self.link.0.accepted.add(id) {
+            self.push_accepted(range);
+        }
     }
 
     fn push_accepted(&mut self, (first, last): (u32, u32)) {
-        let settled = !self.settled_by_peer;
+        let settled = !self.link.0.settled_by_peer;
         let state = DeliveryState::Accepted;
         lock(&self.link.0.state).settlements.push(Settlement { first, last, state, settled });
     }
 
     /// Tells the owner task what was consumed.
     fn report(&mut self) {
-        if let Some(range) = self.accepted.take() {
+        if let Some(range) = self.link.0.accepted.take() {
             self.push_accepted(range);
         }
         self.reported += u64::from(self.taken);
@@ -320,7 +316,7 @@ impl Receiver {
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkClosed>> {
-        if self.accepted.is_some() {
+        if !self.link.0.accepted.is_empty() {
             // Nobody knows how long the next delivery takes; the peer should not wait for it.
             self.report();
         }
@@ -356,7 +352,7 @@ impl Receiver {
             return;
         }
         let id = delivery.id();
-        let settled = !self.settled_by_peer;
+        let settled = !self.link.0.settled_by_peer;
         let mut shared = lock(&self.link.0.state);
         shared.settlements.push(Settlement { first: id, last: id, state, settled });
         self.link.0.mark(shared);

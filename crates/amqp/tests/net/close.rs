@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use eventhubs_amqp::codec::performative::{Close, Open, Performative};
-use eventhubs_amqp::codec::{AmqpError, condition};
+use eventhubs_amqp::codec::performative::{Close, Open, Performative, SenderSettleMode};
+use eventhubs_amqp::codec::{AmqpError, DeliveryState, condition};
 use eventhubs_amqp::engine::{CloseReason, Options, SessionOptions};
 use eventhubs_amqp::net::{
     AcceptOptions, Connection, ConnectionOptions, DriveOptions, ErrorKind, LinkClosed, Operation,
@@ -202,4 +202,49 @@ async fn the_end_of_the_stream_ends_the_connection() {
     let start = Instant::now();
     assert_eq!(connection.closed().await, CloseReason::Eof);
     assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_handed_out_is_accepted_before_a_close() {
+    let (connection, mut peer) = connected().await;
+    let options = ReceiverOptions {
+        settle_mode: SenderSettleMode::Unsettled,
+        ..ReceiverOptions::from("queue")
+    };
+    let (mut receiver, channel) = receiver(&connection, &mut peer, options).await;
+    // Two ranges, since an id is left out, and one that nobody takes.
+    for id in [0, 1, 5, 6] {
+        peer.deliver(channel, id, false, b"x").await;
+    }
+    settle_down().await;
+    for _ in 0..3 {
+        receiver.recv().await.unwrap();
+    }
+    connection.start_close(None);
+    for range in [(0, Some(1)), (5, None)] {
+        let (_, Performative::Disposition(told), _) = peer.until("disposition").await else {
+            panic!("a disposition");
+        };
+        assert_eq!((told.first, told.last), range);
+        assert_eq!((told.state, told.settled), (Some(DeliveryState::Accepted), true));
+    }
+    assert_eq!(peer.next().await.1, Performative::Close(Close::default()), "once, and the last");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_finds_room_however_much_waits() {
+    let (connection, peer) = connected().await;
+    let begin = || {
+        let mut begin = Box::pin(connection.session(SessionOptions::default()));
+        async move { futures_poll(&mut begin).await }
+    };
+    let mut waiting = 0;
+    while begin().await {
+        waiting += 1;
+        assert!(waiting < 100_000, "requests wait without a bound");
+    }
+    let start = Instant::now();
+    assert_eq!(soon(connection.close(None)).await, CloseReason::CloseTimeout);
+    assert_eq!(start.elapsed(), Duration::from_secs(5));
+    drop(peer);
 }

@@ -6,6 +6,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use super::{DETACH_TIMEOUT, Entry, Owner, Phase, Receiving};
+use crate::codec::DeliveryState;
 use crate::engine::{Connection, LinkId};
 use crate::net::credit::{self, Budget};
 use crate::net::deadline::Due;
@@ -66,6 +67,20 @@ impl Owner {
         }
     }
 
+    /// Tells the peer what receivers have handed out and would only have reported later.
+    pub(super) fn settle_handed_out(&mut self, engine: &mut Connection) {
+        for entry in self.links.iter().flatten() {
+            let Phase::Receiving(Receiving { link, .. }) = &entry.phase else {
+                continue;
+            };
+            settle(engine, entry.id, std::mem::take(&mut lock(&link.state).settlements));
+            if let Some((first, last)) = link.accepted.take() {
+                let (state, settled) = (DeliveryState::Accepted, !link.settled_by_peer);
+                engine.settle(entry.id, first, last, state, settled);
+            }
+        }
+    }
+
     /// A receiver has consumed, settled or left.
     pub(super) fn handle_consumption(
         &mut self,
@@ -84,10 +99,7 @@ impl Owner {
                 state.leaving,
             )
         };
-        for settlement in settlements {
-            let Settlement { first, last, state, settled } = settlement;
-            engine.settle(id, first, last, state, settled);
-        }
+        settle(engine, id, settlements);
         engine.consumed(id, bytes);
         let Some(Entry { phase: Phase::Receiving(receiving), .. }) = self.entry(id) else {
             return;
@@ -106,6 +118,12 @@ impl Owner {
                 self.wakers.extend(state.waker.take());
             }
         }
+    }
+}
+
+fn settle(engine: &mut Connection, id: LinkId, settlements: Vec<Settlement>) {
+    for Settlement { first, last, state, settled } in settlements {
+        engine.settle(id, first, last, state, settled);
     }
 }
 
