@@ -26,11 +26,17 @@ pub enum Bug {
     Corrupt,
     /// Every so many events one is reported as missing that was there.
     FalseGap,
+    /// After so many events a consumer hands out nothing more.
+    Stall,
+    /// Every so many sends one returns later than it may.
+    Dawdle,
+    /// Something of the client goes on after its end.
+    Linger,
 }
 
 impl Bug {
     /// All of them, with their names on the command line.
-    pub const ALL: [(&str, Self); 9] = [
+    pub const ALL: [(&str, Self); 12] = [
         ("lose", Self::Lose),
         ("duplicate", Self::Duplicate),
         ("swap", Self::Swap),
@@ -40,6 +46,9 @@ impl Bug {
         ("acked-as-failed", Self::AckedAsFailed),
         ("corrupt", Self::Corrupt),
         ("false-gap", Self::FalseGap),
+        ("stall", Self::Stall),
+        ("dawdle", Self::Dawdle),
+        ("linger", Self::Linger),
     ];
 }
 

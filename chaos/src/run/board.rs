@@ -123,6 +123,11 @@ impl Board {
         self.counters[index].fetch_add(u64::from(count), Ordering::Relaxed)
     }
 
+    /// Whether a bug is planted that those have to perform who would have it.
+    pub(crate) fn has(&self, bug: Bug) -> bool {
+        self.bug == Some(bug)
+    }
+
     pub(crate) fn tamper(&self) -> Tamper {
         Tamper::new(self.bug, BUG_EVERY)
     }

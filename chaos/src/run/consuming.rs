@@ -13,9 +13,13 @@ use super::board::{Board, Phase};
 use super::clock::rest;
 use super::site::Deadlines;
 use crate::history::{Content, Reading};
+use crate::tamper::Bug;
 
 /// Pause before a receiver is opened again.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// The last event of a consumer with the bug that it hands out nothing more.
+const STALLS_AFTER: i64 = 100;
 
 /// A consumer.
 pub(crate) struct Consumer {
@@ -74,6 +78,9 @@ impl Consumer {
                     return;
                 }
             };
+            if self.board.has(Bug::Stall) && last.is_some_and(|last| last > STALLS_AFTER) {
+                self.board.wait_for(Phase::Over).await;
+            }
             match item {
                 Some(Ok(event)) => {
                     let sequence = self.event(&event, book);

@@ -26,7 +26,6 @@ pub(crate) struct Kind {
     pub(crate) limit: Duration,
     /// Those that took longer than their limit.
     over: Vec<Duration>,
-    hung: u64,
 }
 
 /// All operations of a run.
@@ -56,7 +55,6 @@ impl Measures {
         kind.count += 1;
         kind.longest = kind.longest.max(took);
         kind.limit = limit;
-        kind.hung += u64::from(ended.is_none());
         if took > limit && kind.over.len() < OVER_MAX {
             kind.over.push(took);
         }
@@ -90,5 +88,28 @@ impl Measures {
                 findings.add(Violation::Late { operation, took, limit });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    /// What is said of an operation that takes so long.
+    async fn judged(takes: Duration) -> (bool, u64) {
+        let measures = Measures::default();
+        let ended = measures.measured("work", LIMIT, rest(takes)).await.is_some();
+        let mut findings = Findings::default();
+        measures.judge(&mut findings);
+        (ended, findings.count("late"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_operation_that_ends_after_its_limit_is_late_and_one_that_hangs_is_given_up() {
+        assert_eq!(judged(LIMIT).await, (true, 0));
+        assert_eq!(judged(LIMIT + SLACK * 2).await, (true, 1));
+        assert_eq!(judged(LIMIT * 100).await, (false, 1));
     }
 }

@@ -12,7 +12,7 @@ use super::site::Deadlines;
 use crate::history::{Outcome, Send};
 use crate::random::Random;
 use crate::stamp::Stamp;
-use crate::tamper::Tamper;
+use crate::tamper::{Bug, Tamper};
 
 /// Most events of a burst or a batch.
 const MANY: u64 = 16;
@@ -109,8 +109,16 @@ impl Work {
     async fn single(&mut self, partition: u16) {
         let send = self.begin(partition, 1);
         let body = self.body(&send, 0);
-        let sending = self.producers[usize::from(partition)].send(body);
         let limit = self.task.deadlines.send;
+        let dawdles = self.task.board.has(Bug::Dawdle) && self.random.chance(1);
+        let producer = &self.producers[usize::from(partition)];
+        let sending = async {
+            let result = producer.send(body).await;
+            if dawdles {
+                rest(limit * 2).await;
+            }
+            result
+        };
         let result = self.task.board.measures.measured("send", limit, sending).await;
         self.end(send, result);
     }

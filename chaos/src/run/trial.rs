@@ -22,6 +22,7 @@ use crate::oracle;
 use crate::random::Random;
 use crate::rows::Ground;
 use crate::schedule::{self, Window};
+use crate::tamper::Bug;
 use crate::violation::{Findings, Violation};
 
 /// The part of a run in which nothing goes wrong any more, in percent.
@@ -55,7 +56,10 @@ pub async fn client(
     log: &dyn Log,
 ) -> Result<Report, Failure> {
     let warm_up = Settings { faults: false, length: WARM_UP, bug: None, ..settings.clone() };
+    let fresh = Left::now(gauges);
     drop(once(&warm_up, &Silent).await?);
+    // What that leaves for good is not counted, but tasks it has none.
+    fresh.wait(gauges, |before, now| now.tasks > before.tasks).await;
     let before = Left::now(gauges);
     let mut report = once(settings, log).await?;
     report.line("bytes in use at most", (gauges.peak)());
@@ -87,13 +91,18 @@ impl Left {
             || self.bytes > before.bytes + LEFT_MAX
     }
 
-    /// Waits a while for the end of what is ending, and says what is left.
-    async fn compare(self, gauges: &Gauges, report: &mut Report) {
+    /// Waits a while for the end of what is ending.
+    async fn wait(&self, gauges: &Gauges, exceeds: impl Fn(&Self, &Self) -> bool) {
         let mut waited = Duration::ZERO;
-        while Self::now(gauges).exceeds(&self) && waited < LEAVE_MAX {
+        while exceeds(self, &Self::now(gauges)) && waited < LEAVE_MAX {
             rest(LOOK_EVERY).await;
             waited += LOOK_EVERY;
         }
+    }
+
+    /// Says what is left in the end.
+    async fn compare(self, gauges: &Gauges, report: &mut Report) {
+        self.wait(gauges, |before, now| now.exceeds(before)).await;
         let after = Self::now(gauges);
         for (what, before, after, more) in [
             ("bytes in use", self.bytes, after.bytes, LEFT_MAX),
@@ -190,6 +199,9 @@ async fn once(settings: &Settings, log: &dyn Log) -> Result<Report, Failure> {
         let board = Arc::clone(&board);
         async move { board.measures.watch_lag().await }
     });
+    if board.has(Bug::Linger) {
+        tokio::spawn(std::future::pending::<()>());
+    }
     let windows = plan(settings);
     windows.iter().for_each(|window| log.line(&window.to_string()));
     let struck = disorder(settings, &site, &board, &windows, log).await;
@@ -210,6 +222,8 @@ async fn once(settings: &Settings, log: &dyn Log) -> Result<Report, Failure> {
     }
     drop(crew);
     lag.abort();
+    // It has ended by being aborted.
+    let _ = lag.await;
     site.emulator.shutdown().await;
     let unknown_retried = statistics.iter().map(|one| one.unknown_retried).sum();
     let logs = site.logs(board.run)?;

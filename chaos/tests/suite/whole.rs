@@ -47,4 +47,11 @@ async fn bugs_of_a_consumer_are_found_in_a_whole_run() {
 #[tokio::test(start_paused = true)]
 async fn bugs_of_a_producer_are_found_in_a_whole_run() {
     found(Bug::AckedAsFailed, &["stored all the same"]).await;
+    found(Bug::Dawdle, &["late"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_stuck_or_leaves_something_behind_is_found_in_a_whole_run() {
+    found(Bug::Stall, &["stuck", "undelivered"]).await;
+    found(Bug::Linger, &["kept"]).await;
 }
