@@ -67,6 +67,8 @@ pub struct Settings {
     pub rows: Vec<String>,
     /// A bug between the clients and the oracle. Default none.
     pub bug: Option<Bug>,
+    /// Whether clients try again. Default true, each in another way.
+    pub retries: bool,
     /// Pause of a producer between two operations. Default 4 ms.
     pub pace: Duration,
 }
@@ -82,6 +84,7 @@ impl Settings {
             faults: true,
             rows: Vec::new(),
             bug: None,
+            retries: true,
             pace: Duration::from_millis(4),
         }
     }

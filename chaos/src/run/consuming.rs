@@ -5,18 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eventhubs_client::{
-    Error, ErrorKind, EventError, EventStream, Hub, PartitionId, ReceiveOptions, ReceivedEvent,
-    SequenceNumber, StartPosition,
+    Error, ErrorKind, EventError, EventStream, Hub, PartitionId, ReceivedEvent, SequenceNumber,
+    StartPosition,
 };
 
 use super::board::{Board, Phase};
 use super::clock::rest;
-use super::site::Deadlines;
+use super::site::{Deadlines, receive_options};
 use crate::history::{Content, Reading};
 use crate::tamper::Bug;
 
 /// Pause before a receiver is opened again.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// A receiver without a deadline is open after this time, which is longer than any outage of a run.
+const OPENS_MAX: Duration = Duration::from_secs(120);
 
 /// The last event of a consumer with the bug that it hands out nothing more.
 const STALLS_AFTER: i64 = 100;
@@ -55,9 +58,13 @@ impl Consumer {
     async fn open(&self, last: Option<i64>) -> Option<Result<EventStream, Error>> {
         let after = |last| StartPosition::sequence_number(SequenceNumber::from(last)).ok();
         let start = last.and_then(after).unwrap_or_default();
-        let options = ReceiveOptions::default().with_start(start);
+        let options = receive_options(self.consumer).with_start(start);
+        // Not before something is wrong that lasts longer: a stream outlives outages.
+        let limit = match options.retry.total {
+            Duration::MAX => OPENS_MAX,
+            total => total,
+        };
         let opening = self.hub.events(PartitionId::from(self.partition), options);
-        let limit = self.deadlines.open;
         self.board.measures.measured("opening of a receiver", limit, opening).await
     }
 

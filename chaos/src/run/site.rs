@@ -10,8 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use eventhubs_amqp::codec::message::{Body, Message};
 use eventhubs_auth::Clock;
 use eventhubs_client::{
-    Connecting, Connector, Hub, HubOptions, SasKey, SasTokenProvider, Stream, TlsOptions,
-    TokenProvider,
+    Connecting, Connector, Hub, HubOptions, ReceiveOptions, RetryOptions, SasKey, SasTokenProvider,
+    Stream, TlsOptions, TokenProvider,
 };
 use eventhubs_emulator::{
     Config, DEFAULT_KEY, DEFAULT_KEY_NAME, Emulator, HubConfig, Limits, MAX_RETENTION, Network,
@@ -32,12 +32,21 @@ const HOST: &str = "localhost";
 pub(crate) struct Deadlines {
     /// A send with all its tries.
     pub(crate) send: Duration,
-    /// Attaching a receiver.
-    pub(crate) open: Duration,
     /// A question about the hub.
     pub(crate) ask: Duration,
     /// Closing a hub.
     pub(crate) close: Duration,
+}
+
+/// How clients try again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Each in another way.
+    Mixed,
+    /// As long as there is time.
+    Steadfast,
+    /// Not at all.
+    Bare,
 }
 
 /// An emulator, and all that clients need to come to it.
@@ -71,9 +80,9 @@ impl Site {
         Ok(Self { emulator, network, transport, ahead: Arc::default(), token_life })
     }
 
-    /// A client of the hub.
-    pub(crate) fn hub(&self, identifier: &str) -> Result<Hub, Failure> {
-        let options = options().with_identifier(identifier);
+    /// A client of the hub: the n-th of its role.
+    pub(crate) fn hub(&self, role: &str, number: u16, manner: Manner) -> Result<Hub, Failure> {
+        let options = options(manner, number).with_identifier(format!("{role}-{number}"));
         let text = self.emulator.connection_string_for(HUB);
         let of_text = |options| Hub::from_connection_string_with(&text, None, options);
         match (self.transport, self.emulator.listeners().first()) {
@@ -154,8 +163,14 @@ fn content(run: u64, message: &bytes::Bytes) -> Content {
     }
 }
 
-/// Options with which nothing takes longer than a short run bears.
-fn options() -> HubOptions {
+/// Time for a whole call with its tries.
+const TOTAL: Duration = Duration::from_secs(12);
+/// Waits between tries: the first, and the longest.
+const DELAYS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+/// Options with which nothing takes longer than a short run bears. Clients differ in how they try
+/// again, by their number.
+fn options(manner: Manner, number: u16) -> HubOptions {
     let mut options = HubOptions::default();
     let seconds = Duration::from_secs;
     options.connect_timeout = seconds(2);
@@ -165,20 +180,29 @@ fn options() -> HubOptions {
     options.request_timeout = seconds(2);
     options.close_timeout = seconds(1);
     options.idle_timeout = seconds(2);
-    options
+    let retry = match (manner, number % 4) {
+        (Manner::Bare, _) => RetryOptions::none(),
+        (Manner::Steadfast, _) | (_, 0) => RetryOptions::unlimited(),
+        (_, 1) => RetryOptions::default(),
+        (_, 2) => RetryOptions::default().with_retry_unknown(false),
+        _ => RetryOptions::default().with_retries_max(1),
+    };
+    options.with_retry(retry.with_delays(DELAYS.0, DELAYS.1).with_total(TOTAL))
+}
+
+/// How a consumer attaches again: for ever, or as long as any other call.
+pub(crate) fn receive_options(number: u16) -> ReceiveOptions {
+    let retry = RetryOptions::unlimited().with_delays(DELAYS.0, DELAYS.1);
+    ReceiveOptions::default().with_retry(match number % 2 {
+        0 => retry,
+        _ => retry.with_total(TOTAL),
+    })
 }
 
 /// How long operations may take with these options.
 pub(crate) fn deadlines() -> Deadlines {
-    let options = options();
-    let connect = options.connect_timeout + options.open_timeout + options.request_timeout * 2;
-    let attach = connect + options.attach_timeout;
-    Deadlines {
-        send: attach + options.send_timeout,
-        open: attach,
-        ask: attach + options.request_timeout,
-        close: options.close_timeout * 2,
-    }
+    let close = options(Manner::Mixed, 0).close_timeout * 2;
+    Deadlines { send: TOTAL, ask: TOTAL, close }
 }
 
 /// Leads to one address, whatever host and port are asked for.

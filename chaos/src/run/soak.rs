@@ -12,7 +12,7 @@ use super::board::{Board, Phase};
 use super::clock::rest;
 use super::consuming::Consumer;
 use super::report::Report;
-use super::site::{Deadlines, Site, deadlines};
+use super::site::{Deadlines, Manner, Site, deadlines};
 use super::{CONSUMERS, Failure, Gauges, Log, PARTITIONS, PRODUCERS, Settings, failed};
 use crate::history::{Outcome, Send};
 use crate::random::Random;
@@ -71,13 +71,13 @@ pub async fn soak(settings: &Settings, gauges: &Gauges, log: &dyn Log) -> Result
     let mut consumers = JoinSet::new();
     let mut hubs = Vec::new();
     for producer in 0..PRODUCERS {
-        let hub = site.hub(&format!("producer-{producer}"))?;
+        let hub = site.hub("producer", producer, Manner::Steadfast)?;
         hubs.push(hub.clone());
         let (board, book) = (Arc::clone(&board), Arc::clone(&book));
         tasks.spawn(Steady { board, book, hub, producer, deadlines }.run());
     }
     for consumer in 0..CONSUMERS {
-        let hub = site.hub(&format!("consumer-{consumer}"))?;
+        let hub = site.hub("consumer", consumer, Manner::Steadfast)?;
         hubs.push(hub.clone());
         let (board, book) = (Arc::clone(&board), Arc::clone(&book));
         let consuming = Consumer { board, hub, consumer, partition: consumer, deadlines };

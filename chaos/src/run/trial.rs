@@ -15,7 +15,7 @@ use super::consuming::Consumer;
 use super::disorder::{Disorder, Struck};
 use super::producing::Task;
 use super::report::Report;
-use super::site::{Deadlines, Site, deadlines};
+use super::site::{Deadlines, Manner, Site, deadlines};
 use super::{CONSUMERS, Failure, Gauges, Log, PARTITIONS, PRODUCERS, Settings, Silent, failed};
 use crate::history::{History, Reader, Send};
 use crate::oracle;
@@ -131,10 +131,11 @@ impl Crew {
         let random = Random::new(settings.seed);
         let board = Arc::new(Board::new(&random, settings.pace, settings.bug));
         let shared = random.fork(3).chance(50);
+        let manner = if settings.retries { Manner::Mixed } else { Manner::Bare };
         let mut crew =
             Self { board, hubs: Vec::new(), producers: JoinSet::new(), consumers: JoinSet::new() };
         for producer in 0..PRODUCERS {
-            let hub = crew.hub(site, &format!("producer-{producer}"))?;
+            let hub = crew.hub(site, "producer", producer, manner)?;
             for lane in 0..LANES {
                 let (board, hub) = (Arc::clone(&crew.board), hub.clone());
                 let task = Task { board, hub, producer, lane, partitions: PARTITIONS, deadlines };
@@ -144,7 +145,7 @@ impl Crew {
         for consumer in 0..CONSUMERS {
             let hub = match shared {
                 true => crew.hubs[usize::from(consumer)].clone(),
-                false => crew.hub(site, &format!("consumer-{consumer}"))?,
+                false => crew.hub(site, "consumer", consumer, manner)?,
             };
             let (board, partition) = (Arc::clone(&crew.board), consumer);
             let mut tamper = board.tamper();
@@ -158,8 +159,14 @@ impl Crew {
         Ok(crew)
     }
 
-    fn hub(&mut self, site: &Site, identifier: &str) -> Result<Hub, Failure> {
-        let hub = site.hub(identifier)?;
+    fn hub(
+        &mut self,
+        site: &Site,
+        role: &str,
+        number: u16,
+        manner: Manner,
+    ) -> Result<Hub, Failure> {
+        let hub = site.hub(role, number, manner)?;
         self.hubs.push(hub.clone());
         Ok(hub)
     }
@@ -211,7 +218,7 @@ async fn once(settings: &Settings, log: &dyn Log) -> Result<Report, Failure> {
     let sends = drain(&mut crew, deadlines, &mut findings).await?;
     catch_up(&site, &crew, &mut findings, log).await;
     board.advance(Phase::Over);
-    let readers = join(&mut crew.consumers, deadlines.open * 4, "consumers", &mut findings).await?;
+    let readers = join(&mut crew.consumers, REST_MAX, "consumers", &mut findings).await?;
     let statistics: Vec<_> = crew.hubs.iter().map(Hub::statistics).collect();
     for hub in &crew.hubs {
         let closed = board.measures.measured("close of a hub", deadlines.close, hub.close()).await;
