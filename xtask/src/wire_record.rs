@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use crate::failure::Failure;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{packages, process};
+use crate::{packages, process, terminal};
 
 const RUNNER: &str = "interop/wire/run.py";
 const JAVASCRIPT: &str = "interop/javascript";
@@ -27,7 +27,15 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Tally, Failure> {
     command.arg(RUNNER).arg("--emulator").arg(&emulator).arg("--ours").arg(&ours);
     command.arg("--python").arg(&python).arg("--rust").arg(&rust);
     command.args(["--javascript", &format!("{JAVASCRIPT}/operations.mjs")]);
-    Tally::of_run(&mut command, RUNNER)
+    let mut tally = Tally::default();
+    let status = process::watch(&mut command, |line| match Tally::of_runner(line) {
+        Some(found) => tally = found,
+        None => terminal::line(line),
+    })?;
+    match tally.passed {
+        0 => Err(Failure::new(format!("{RUNNER} ended with {status} and compared nothing"))),
+        _ => Ok(tally),
+    }
 }
 
 /// The program beside the runner of the official Rust client.

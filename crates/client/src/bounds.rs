@@ -28,6 +28,11 @@ const IDLE_TIMEOUT: Range<Duration> =
 const PENDING_SENDS: Range<usize> = Range { least: 1, most: 1_000_000, text: "1 to 1 000 000" };
 /// Bytes that may be held for one link.
 const BYTES: Range<usize> = Range { least: 1, most: 1 << 30, text: "1 byte to 1 GiB" };
+/// Deliveries of one link. Its counters have 32 bits.
+const LINK_DELIVERIES: Range<u64> = Range { least: 1, most: 1 << 31, text: "1 to 2 147 483 648" };
+/// Silence that is suspicious. Shorter than this it would be no news that nothing came.
+const WATCHDOG: Range<Duration> =
+    Range { least: Duration::from_secs(1), most: DAY, text: "1 s to 24 h" };
 /// Events that may wait in one receiver.
 const PREFETCH: Range<u32> = Range { least: 1, most: 100_000, text: "1 to 100 000" };
 /// Characters of an identifier. The container id adds 37, and the service's texts quote it.
@@ -62,7 +67,8 @@ impl HubOptions {
         TIMEOUT.check("close_timeout", self.close_timeout)?;
         IDLE_TIMEOUT.check("idle_timeout", self.idle_timeout)?;
         PENDING_SENDS.check("pending_sends_max", self.pending_sends_max)?;
-        BYTES.check("pending_bytes_max", self.pending_bytes_max)
+        BYTES.check("pending_bytes_max", self.pending_bytes_max)?;
+        LINK_DELIVERIES.check("link_deliveries_max", self.link_deliveries_max)
     }
 }
 
@@ -71,7 +77,8 @@ impl ReceiveOptions {
     /// they were made.
     pub(crate) fn validate(&self) -> Result<(), Error> {
         PREFETCH.check("prefetch", self.prefetch)?;
-        BYTES.check("prefetch_bytes", self.prefetch_bytes)
+        BYTES.check("prefetch_bytes", self.prefetch_bytes)?;
+        self.watchdog.map_or(Ok(()), |silence| WATCHDOG.check("watchdog", silence))
     }
 }
 

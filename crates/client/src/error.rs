@@ -231,7 +231,9 @@ impl Error {
                 "the link was closed by this program",
             ),
             LinkClosed::Violation(_) => {
-                Self::new(ErrorKind::Protocol, operation, entity, closed.to_string())
+                // Only the link has to be made anew, as the peer speaks well otherwise.
+                let verdict = Verdict { recovery: Recovery::Link, ..condition::local::BAD_FRAME };
+                Self::of_verdict(verdict, operation, entity, closed.to_string())
             }
             _ => {
                 Self::of_verdict(condition::local::LINK_LOST, operation, entity, closed.to_string())

@@ -5,9 +5,8 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use eventhubs_amqp::net::{Endpoint, LinkClosed, ReceiverOptions};
+use eventhubs_amqp::net::{Endpoint, LinkClosed};
 use eventhubs_auth::{Cloud, ConnectionString, Environment, TokenCache, TokenProvider};
-use eventhubs_protocol::link::{self, ConsumerTerms};
 use eventhubs_protocol::{
     EventData, HubName, HubProperties, PartitionId, PartitionProperties, ReceivedEvent, address,
     management,
@@ -15,6 +14,7 @@ use eventhubs_protocol::{
 
 use tokio::sync::Notify;
 
+use crate::attachment::Attachment;
 use crate::batch::EventBatch;
 use crate::error::{Error, ErrorKind, Operation};
 use crate::listener::{HandlerError, ListenerHandle};
@@ -66,19 +66,10 @@ impl Shared {
         }
     }
 
-    /// The connection, opened now if there is none.
+    /// The connection, opened now if there is none or `anew` asks for it.
     ///
     /// Cancel safe, like the two below: what is being made is made all the same.
-    pub(crate) async fn live(&self, operation: Operation) -> Result<Arc<Live>, Error> {
-        self.live_anew(Anew::NOTHING, operation).await
-    }
-
-    /// The connection, made anew if `anew` asks for it.
-    pub(crate) async fn live_anew(
-        &self,
-        anew: Anew,
-        operation: Operation,
-    ) -> Result<Arc<Live>, Error> {
+    pub(crate) async fn live(&self, anew: Anew, operation: Operation) -> Result<Arc<Live>, Error> {
         self.keeper.live(anew, operation).await
     }
 
@@ -338,6 +329,10 @@ impl Hub {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &HubName {
@@ -415,13 +410,14 @@ impl Hub {
         self.producer(destination).send_batch(batch).await
     }
 
-    /// The events of one partition as a stream, from where the options say.
+    /// The events of one partition as a stream, from where the options say. To begin at the latest
+    /// event, its number is asked for first: what comes after this call began is not missed.
     ///
     /// # Errors
     ///
-    /// When an option is out of its range, before the network; when the receiver cannot be attached:
-    /// no such partition or group, a start position that does
-    /// not exist, another receiver with a higher owner level, no right to listen.
+    /// When an option is out of its range, before the network; when the receiver cannot be attached,
+    /// after the retries of [`HubOptions::retry`]: no such partition or group, a start position that
+    /// does not exist, another receiver with a higher owner level, no right to listen.
     ///
     /// # Cancel safety
     ///
@@ -432,31 +428,7 @@ impl Hub {
         options: ReceiveOptions,
     ) -> Result<EventStream, Error> {
         options.validate()?;
-        let partition = partition.into();
-        let target = self.shared.target();
-        let entity = address::consumer(&target.hub, &options.consumer_group, partition);
-        let live = self.shared.live(Operation::AttachConsumer).await?;
-        let terms = ConsumerTerms {
-            identifier: &target.identifier,
-            owner_level: options.owner_level,
-            track_last_enqueued: options.track_last_enqueued,
-        };
-        let terms = link::consumer(&entity, &options.start, &terms);
-        let receiver = live
-            .connection
-            .receiver(ReceiverOptions {
-                source: terms.source,
-                target: terms.target,
-                properties: terms.properties,
-                desired_capabilities: terms.desired_capabilities,
-                prefetch: options.prefetch,
-                prefetch_bytes: options.prefetch_bytes,
-                attach_timeout: target.options.attach_timeout,
-                ..ReceiverOptions::default()
-            })
-            .await
-            .map_err(|error| Error::of_net(&error, Operation::AttachConsumer, &entity))?;
-        Ok(EventStream::new(receiver, partition, entity, Arc::clone(&self.shared)))
+        EventStream::open(Attachment::new(self.clone(), partition.into(), options)).await
     }
 
     /// Gives the events of one partition to `handler`, one by one, in a task of its own. The first

@@ -39,6 +39,7 @@
 //! service has accepted it; when nobody knows, [`Error::may_have_been_sent`] says so. Every call
 //! ends by a deadline of [`HubOptions`].
 
+mod attachment;
 mod batch;
 mod bounds;
 #[cfg(feature = "entra")]
@@ -47,9 +48,11 @@ mod error;
 mod hub;
 mod listener;
 mod live;
+mod lookout;
 mod options;
 mod pacing;
 mod producer;
+mod promise;
 mod recovery;
 mod retry;
 mod rpc;

@@ -19,7 +19,13 @@ struct State {
 
 /// A receiver that runs in the background, from [`Hub::receive`](crate::Hub::receive).
 ///
-/// Dropping the handle lets the receiver run on; [`close`](Self::close) ends it.
+/// Dropping the handle lets the receiver run on; [`close`](Self::close) ends it. It outlives outages
+/// as an [`EventStream`] does.
+///
+/// A handler gets events and nothing else. What a stream tells between them (a gap, events that
+/// retention removed, an event that cannot be decoded) is logged at level warn and, except for the
+/// last, counted by [`Hub::statistics`](crate::Hub::statistics); the listener goes on. Whoever has to
+/// act on it reads the stream itself, from [`Hub::events`](crate::Hub::events).
 ///
 /// ```no_run
 /// # async fn example(hub: eventhubs_client::Hub) -> Result<(), Box<dyn std::error::Error>> {
@@ -147,7 +153,14 @@ where
             event = stream.next() => event,
         };
         let Some(event) = event else { break };
-        let event = event?;
+        let event = match event {
+            Ok(event) => event,
+            Err(error) if error.ends_stream() => return Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "a listener goes on after it");
+                continue;
+            }
+        };
         let number = event.sequence_number();
         if let Err(cause) = handler(event).await {
             let detail = format!("the handler failed on sequence number {number}: {cause}");

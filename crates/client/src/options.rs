@@ -47,6 +47,9 @@ pub struct HubOptions {
     pub pending_sends_max: usize,
     /// Bytes of such sends, per link, above which it waits. 1 byte to 1 GiB. Default 16 MiB.
     pub pending_bytes_max: usize,
+    /// Deliveries after which a link is made anew, before its 32-bit counters wrap. 1 to
+    /// 2 147 483 648. Default 2 147 483 648.
+    pub link_deliveries_max: u64,
     /// How sends and questions that failed are tried again. Default [`RetryOptions::default`].
     pub retry: RetryOptions,
     /// What this hub shares with others of its namespace to go easy on it. Default: one of its own.
@@ -75,6 +78,7 @@ impl Default for HubOptions {
             idle_timeout: Duration::from_secs(60),
             pending_sends_max: 4096,
             pending_bytes_max: 16 << 20,
+            link_deliveries_max: 1 << 31,
             retry: RetryOptions::default(),
             pacing: None,
             tls: TlsOptions::default(),
@@ -175,6 +179,10 @@ pub struct ReceiveOptions {
     pub owner_level: Option<OwnerLevel>,
     /// Asks for the partition's last position with each event. Default false.
     pub track_last_enqueued: bool,
+    /// Silence after which the service is asked whether events should have come; when two answers say
+    /// so and nothing comes, the receiver is attached again. `None` never asks. 1 s to 24 h. Default
+    /// 60 s.
+    pub watchdog: Option<Duration>,
     /// How often and for how long a lost receiver is attached again before the stream ends with the
     /// error. Default [`RetryOptions::unlimited`].
     pub retry: RetryOptions,
@@ -189,6 +197,7 @@ impl Default for ReceiveOptions {
             prefetch_bytes: 64 << 20,
             owner_level: None,
             track_last_enqueued: false,
+            watchdog: Some(Duration::from_secs(60)),
             retry: RetryOptions::unlimited(),
         }
     }
@@ -227,6 +236,13 @@ impl ReceiveOptions {
     #[must_use]
     pub fn with_last_enqueued_tracking(mut self) -> Self {
         self.track_last_enqueued = true;
+        self
+    }
+
+    /// Changes the silence that is suspicious; `None` never is.
+    #[must_use]
+    pub fn with_watchdog(mut self, silence: Option<Duration>) -> Self {
+        self.watchdog = silence;
         self
     }
 

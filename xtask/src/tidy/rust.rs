@@ -38,6 +38,8 @@ const PURE: &[&str] = &[
     "crates/client/src/recovery/budget.rs",
     "crates/client/src/recovery/gate.rs",
     "crates/client/src/recovery/machine.rs",
+    "crates/client/src/recovery/resume.rs",
+    "crates/client/src/recovery/watchdog.rs",
     "crates/client/src/retry.rs",
     "crates/emulator/src/broker/cbs.rs",
     "crates/emulator/src/broker/numbering.rs",

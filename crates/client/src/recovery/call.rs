@@ -39,6 +39,12 @@ pub(crate) struct Try {
 }
 
 impl Try {
+    /// The only one, which may take until `deadline`.
+    pub(crate) fn only(deadline: Instant) -> Self {
+        let recovery = Recovery::None;
+        Self { number: 1, recovery, fresh_token: false, since: None, deadline }
+    }
+
     /// What this try needs that the one before did not have.
     pub(crate) fn anew(self) -> Anew {
         let Self { since, recovery, fresh_token, .. } = self;
@@ -90,6 +96,21 @@ impl<'a> Tries<'a> {
     /// Of a call that began at `started`.
     pub(crate) fn since(shared: &'a Shared, call: Call<'a>, started: Instant) -> Self {
         Self { shared, call, attempts: Attempts::new(started), began: started, last: None }
+    }
+
+    /// Of a call that goes on after `attempts`, the last of which began at `began`.
+    pub(crate) fn going_on(
+        shared: &'a Shared,
+        call: Call<'a>,
+        attempts: Attempts,
+        began: Instant,
+    ) -> Self {
+        Self { shared, call, attempts, began, last: None }
+    }
+
+    /// What was tried, for those who go on later.
+    pub(crate) fn into_attempts(self) -> Attempts {
+        self.attempts
     }
 
     /// Waits until a first try may begin, which is at once unless the service has asked for a rest.

@@ -3,7 +3,8 @@
 //!
 //! [`backoff`] knows how long to wait, [`attempts`], [`budget`] and [`gate`] whether a call goes on;
 //! [`call`] carries that out. [`machine`] decides what is made, when and for whom, and [`owner`] is
-//! the task that makes it. No module here but [`clock`] reads the time or draws a random number.
+//! the task that makes it. [`resume`] knows where a receiver is, [`watchdog`] when to doubt its link.
+//! No module here but [`clock`] reads the time or draws a random number.
 
 pub(crate) mod attempts;
 pub(crate) mod backoff;
@@ -13,3 +14,5 @@ pub(crate) mod clock;
 pub(crate) mod gate;
 pub(crate) mod machine;
 pub(crate) mod owner;
+pub(crate) mod resume;
+pub(crate) mod watchdog;

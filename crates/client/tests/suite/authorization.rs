@@ -54,7 +54,9 @@ async fn a_wrong_key_is_refused_and_said_to_be() {
         ] {
             let text = with_credential(&fixture, &credential);
             let hub = match transport {
-                Transport::Tcp => Hub::from_connection_string(&text).expect("it is valid"),
+                Transport::Tcp => {
+                    Hub::from_connection_string_with(&text, None, bare()).expect("it is valid")
+                }
                 Transport::Memory => fixture.hub_from(&text),
             };
             for error in errors(&hub).await {

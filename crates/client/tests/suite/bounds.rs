@@ -36,6 +36,10 @@ fn hub_fields() -> Table<HubOptions> {
         ("idle_timeout", Set::Time(|options, time| options.idle_timeout = time)),
         ("pending_sends_max", Set::Count(|options, count| options.pending_sends_max = count)),
         ("pending_bytes_max", Set::Count(|options, count| options.pending_bytes_max = count)),
+        (
+            "link_deliveries_max",
+            Set::Count(|options, count| options.link_deliveries_max = count as u64),
+        ),
     ]
 }
 
@@ -46,6 +50,7 @@ fn receive_fields() -> Table<ReceiveOptions> {
             Set::Count(|options, count| options.prefetch = count.try_into().unwrap_or(u32::MAX)),
         ),
         ("prefetch_bytes", Set::Count(|options, count| options.prefetch_bytes = count)),
+        ("watchdog", Set::Time(|options, time| options.watchdog = Some(time))),
     ]
 }
 
@@ -123,7 +128,7 @@ fn try_bounds<O: Default>(name: &str, table: &Table<O>, check: impl Fn(O) -> Res
 }
 
 #[test]
-fn u13_each_option_of_a_hub_is_in_the_range_it_documents_or_refused() {
+fn each_option_of_a_hub_is_in_the_range_it_documents_or_refused() {
     let provider = || {
         let key = SasKey::new("name", CANARY).expect("it is valid");
         Arc::new(SasTokenProvider::new(key))
@@ -141,7 +146,7 @@ fn u13_each_option_of_a_hub_is_in_the_range_it_documents_or_refused() {
 }
 
 #[tokio::test]
-async fn u13_each_option_of_a_receiver_is_in_the_range_it_documents_or_refused() {
+async fn each_option_of_a_receiver_is_in_the_range_it_documents_or_refused() {
     let fixture = Fixture::memory().await;
     // What is out of range is known before anything is waited for.
     try_bounds("ReceiveOptions", &receive_fields(), |options| {
@@ -165,7 +170,7 @@ async fn u13_each_option_of_a_receiver_is_in_the_range_it_documents_or_refused()
 }
 
 #[test]
-fn u13_an_identifier_can_be_sent_and_read() {
+fn an_identifier_can_be_sent_and_read() {
     let made = |identifier: &str| {
         let options = HubOptions::default().with_identifier(identifier);
         Hub::from_connection_string_with(TEXT, None, options).map(drop)
@@ -189,7 +194,7 @@ fn u13_an_identifier_can_be_sent_and_read() {
 }
 
 #[test]
-fn u13_the_first_option_that_cannot_be_is_named() {
+fn the_first_option_that_cannot_be_is_named() {
     let mut options = HubOptions::default().with_send_timeout(Duration::ZERO);
     options.pending_sends_max = 0;
     let error = Hub::from_connection_string_with(TEXT, None, options).expect_err("two of them");

@@ -151,7 +151,7 @@ async fn a_connection_that_comes_after_the_close_is_closed() {
 async fn dropping_the_last_handle_closes_the_connection() {
     for transport in BOTH {
         let fixture = Fixture::on(transport).await;
-        let Fixture { emulator, wire, hub } = fixture;
+        let Fixture { emulator, wire, hub, .. } = fixture;
         let before = tasks();
         within(hub.send("x")).await.expect("accepted");
         within(hub.runtime_information()).await.expect("answered");

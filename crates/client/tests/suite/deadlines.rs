@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use eventhubs_client::{
-    Error, ErrorKind, Hub, HubOptions, Operation, PartitionId, ReceiveOptions, SasKey, Stream,
-    Timestamp,
+    Error, ErrorKind, Hub, HubOptions, Operation, PartitionId, ReceiveOptions, RetryOptions,
+    SasKey, Stream, Timestamp,
 };
 use eventhubs_emulator::{Config, DEFAULT_KEY, DEFAULT_KEY_NAME};
 use futures_util::future::join_all;
@@ -193,7 +193,8 @@ async fn a_peer_that_falls_silent_is_lost_after_twice_the_idle_time() {
     let token = key.sign("amqps://localhost/hub", Timestamp::from_millis(4_102_444_800_000));
     let credential = format!("SharedAccessSignature={}", token.secret().expose());
     let hub = fixture.hub_from(&with_credential(&fixture, &credential));
-    let mut stream = hub.events(0, ReceiveOptions::default()).await.expect("attached");
+    let options = ReceiveOptions::default().with_retry(RetryOptions::none());
+    let mut stream = hub.events(0, options).await.expect("attached");
     let quiet = tokio::time::timeout(seconds(24 * 3600), stream.next()).await;
     assert!(quiet.is_err(), "a day without events is no reason to end: {quiet:?}");
     assert_eq!(fixture.wire.dials(), 1);
@@ -244,7 +245,7 @@ async fn a_close_against_a_silent_peer_ends_by_its_deadline_and_leaves_no_task()
 
 #[tokio::test(start_paused = true)]
 async fn dropping_a_hub_with_a_silent_peer_leaves_no_task() {
-    let Fixture { emulator, wire, hub } = Fixture::memory().await;
+    let Fixture { emulator, wire, hub, .. } = Fixture::memory().await;
     let before = tasks();
     hub.send("x").await.expect("accepted");
     hub.runtime_information().await.expect("answered");

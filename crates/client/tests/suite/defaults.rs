@@ -81,6 +81,7 @@ fn defaults_of_a_hub_are_as_documented() {
             ("idle_timeout", time(options.idle_timeout)),
             ("pending_sends_max", number(options.pending_sends_max)),
             ("pending_bytes_max", bytes(options.pending_bytes_max)),
+            ("link_deliveries_max", number(1 << 31)),
             ("retry", "[`RetryOptions::default`]".to_owned()),
             ("pacing", "one of its own".to_owned()),
             ("tls", "the platform's roots, no client certificate".to_owned()),
@@ -107,6 +108,7 @@ fn defaults_of_a_receiver_are_as_documented() {
             ("prefetch_bytes", bytes(options.prefetch_bytes)),
             ("owner_level", "`None`".to_owned()),
             ("track_last_enqueued", options.track_last_enqueued.to_string()),
+            ("watchdog", options.watchdog.map(time).unwrap_or_default()),
             ("retry", "[`RetryOptions::unlimited`]".to_owned()),
         ],
     );

@@ -9,14 +9,12 @@ mod closing;
 mod content;
 mod deadlines;
 mod defaults;
+mod deliveries;
 #[cfg(all(feature = "entra", feature = "tls-aws-lc-rs"))]
 mod entra;
 mod environment;
 mod information;
 mod input;
-mod input_content;
-mod input_crowd;
-mod input_rows;
 mod listener;
 mod loss;
 mod names;
@@ -27,7 +25,10 @@ mod receive;
 mod reconnect;
 #[cfg(feature = "tls-aws-lc-rs")]
 mod renewal;
+mod resume;
 mod send;
+mod stolen;
 mod support;
 #[cfg(feature = "tls-aws-lc-rs")]
 mod tls;
+mod watchdog;

@@ -9,9 +9,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
+use eventhubs_client::message::{Body, Message};
 use eventhubs_client::{
     Error, EventStream, Hub, HubOptions, PartitionId, ReceiveOptions, ReceivedEvent, RetryOptions,
-    Stream,
+    Statistics, Stream,
 };
 use eventhubs_emulator::{Config, DEFAULT_HUB, Emulator, HubConfig};
 use tokio::runtime::Handle;
@@ -48,17 +50,24 @@ pub(crate) struct Fixture {
     /// What connects the hub, except over TCP.
     pub(crate) wire: Arc<Wire>,
     pub(crate) hub: Hub,
+    /// Retries of its streams.
+    pub(crate) retry: RetryOptions,
 }
 
 impl Fixture {
     /// In memory, with the defaults of everybody: what fails is tried again.
     pub(crate) async fn recovering() -> Self {
-        Self::with(Transport::Memory, Config::default(), HubOptions::default()).await
+        Self::recovering_with(Config::default(), HubOptions::default()).await
     }
 
     /// In memory, with defaults and without retries.
     pub(crate) async fn memory() -> Self {
         Self::with(Transport::Memory, Config::default(), bare()).await
+    }
+
+    pub(crate) async fn recovering_with(config: Config, options: HubOptions) -> Self {
+        let fixture = Self::with(Transport::Memory, config, options).await;
+        Self { retry: RetryOptions::unlimited(), ..fixture }
     }
 
     pub(crate) async fn on(transport: Transport) -> Self {
@@ -86,7 +95,7 @@ impl Fixture {
         };
         let text = emulator.connection_string_for(HUB);
         let hub = Hub::from_connection_string_with(&text, None, options).expect("it is valid");
-        Self { emulator, wire, hub }
+        Self { emulator, wire, hub, retry: RetryOptions::none() }
     }
 
     /// Another hub on the same emulator, in memory, from the connection string `text`.
@@ -125,7 +134,23 @@ impl Fixture {
     }
 
     pub(crate) async fn stream_with(&self, partition: u16, options: ReceiveOptions) -> EventStream {
+        let options = options.with_retry(self.retry.clone());
         within(self.hub.events(partition, options)).await.expect("attached")
+    }
+
+    /// Has the partition hold `count` events more, which no connection carries. Each is the text of
+    /// its sequence number.
+    pub(crate) fn append(&self, partition: u16, count: usize) {
+        let mut next = self.emulator.events(HUB, partition.into()).expect("it is there").len();
+        for _ in 0..count {
+            let message = encoded(&next.to_string());
+            self.emulator.append(HUB, partition.into(), message).expect("it is there");
+            next += 1;
+        }
+    }
+
+    pub(crate) fn statistics(&self) -> Statistics {
+        self.hub.statistics()
     }
 
     /// Sends texts to one partition, one after the other.
@@ -176,6 +201,51 @@ pub(crate) async fn end_of(stream: &mut EventStream) -> Error {
 pub(crate) fn texts(events: &[ReceivedEvent]) -> Vec<String> {
     let text = |event: &ReceivedEvent| String::from_utf8(event.body().to_vec()).expect("text");
     events.iter().map(text).collect()
+}
+
+/// A message with a body and nothing else.
+pub(crate) fn encoded(body: &str) -> Bytes {
+    let message = Message { body: Body::from(body.as_bytes()), ..Message::default() };
+    let mut out = BytesMut::new();
+    message.encode(&mut out);
+    out.freeze()
+}
+
+/// Lets time pass.
+pub(crate) async fn pass(time: Duration) {
+    let _ = tokio::time::timeout(time, std::future::pending::<()>()).await;
+}
+
+/// The next item, whenever it comes: for the paused clock.
+pub(crate) async fn item(stream: &mut EventStream) -> Result<ReceivedEvent, Error> {
+    const LIMIT: Duration = Duration::from_secs(24 * 3600);
+    let item = tokio::time::timeout(LIMIT, stream.next()).await.expect("something comes");
+    item.expect("the stream goes on")
+}
+
+/// The sequence number of the next item, which is an event.
+pub(crate) async fn number(stream: &mut EventStream) -> i64 {
+    item(stream).await.expect("an event").sequence_number().as_i64()
+}
+
+/// The next events are those with these numbers, whenever they come.
+pub(crate) async fn expect(stream: &mut EventStream, numbers: std::ops::Range<i64>) {
+    for expected in numbers {
+        assert_eq!(number(stream).await, expected);
+    }
+}
+
+/// Nothing comes for so long.
+pub(crate) async fn quiet(stream: &mut EventStream, time: Duration) {
+    let item = tokio::time::timeout(time, stream.next()).await;
+    assert!(item.is_err(), "{item:?}");
+}
+
+/// Lets every task run until nobody has anything to do without time or the test.
+pub(crate) async fn settle() {
+    for _ in 0..500 {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Tasks of this runtime, besides the test itself.
