@@ -300,6 +300,11 @@ impl Error {
             SendFailure::NotSent(closed) | SendFailure::Unknown(closed) => {
                 Self::of_link(closed, operation, entity)
             }
+            // The queue is full, which is no fault of the link.
+            SendFailure::NotSentInTime(wait) if wait.is_zero() => {
+                let verdict = Verdict { recovery: Recovery::None, ..condition::local::NO_CREDIT };
+                Self::of_verdict(verdict, operation, entity, detail)
+            }
             SendFailure::NotSentInTime(_) => {
                 Self::of_verdict(condition::local::NO_CREDIT, operation, entity, detail)
             }
@@ -324,6 +329,11 @@ impl Error {
     pub(crate) fn too_large(size: usize, limit: u64, entity: &str) -> Self {
         let detail = format!("it takes {size} bytes, the link takes {limit}");
         Self::new(ErrorKind::TooLarge { size, limit }, Operation::Send, entity, detail)
+    }
+
+    /// Says whether it may be stored all the same, where this end knows better than the table.
+    pub(crate) fn with_unknown(self, is_unknown: bool) -> Self {
+        self.map(|inner| inner.may_have_been_sent = is_unknown)
     }
 
     /// Completes what the service said of a message that is too large: this end knows its size and

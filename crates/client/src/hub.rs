@@ -17,11 +17,12 @@ use tokio::sync::Notify;
 use crate::attachment::Attachment;
 use crate::batch::EventBatch;
 use crate::error::{Error, ErrorKind, Operation};
+use crate::links::{SendLink, SendLinks};
 use crate::listener::{HandlerError, ListenerHandle};
 use crate::live::{Live, Target, audience};
 use crate::options::{HubOptions, ReceiveOptions};
 use crate::pacing::Pacing;
-use crate::producer::{Destination, Producer, SendLink, SendLinks};
+use crate::producer::{Destination, Producer};
 use crate::recovery::call::{Call, Try, retrying};
 use crate::recovery::owner::{Anew, Keeper};
 use crate::rpc::Rpc;
@@ -55,6 +56,11 @@ impl Shared {
 
     pub(crate) fn pacing(&self) -> &Pacing {
         &self.pacing
+    }
+
+    /// Whether this program has closed the hub.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.keeper.is_closed()
     }
 
     /// Waits until this program closes the hub.

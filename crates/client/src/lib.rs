@@ -42,14 +42,17 @@
 mod attachment;
 mod batch;
 mod bounds;
+mod delivery;
 #[cfg(feature = "entra")]
 mod entra;
 mod error;
 mod hub;
+mod links;
 mod listener;
 mod live;
 mod lookout;
 mod options;
+mod ordered;
 mod pacing;
 mod producer;
 mod promise;

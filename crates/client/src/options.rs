@@ -47,6 +47,16 @@ pub struct HubOptions {
     pub pending_sends_max: usize,
     /// Bytes of such sends, per link, above which it waits. 1 byte to 1 GiB. Default 16 MiB.
     pub pending_bytes_max: usize,
+    /// Whether sends to the same destination are stored in the order of the calls, retries included:
+    /// each begins when the one before has its outcome, so that there is one on its way at a time.
+    /// Otherwise many are, and one that is tried again may be stored after those that followed it.
+    ///
+    /// The order is that of [`send`](crate::Producer::send) and [`enqueue`](crate::Producer::enqueue)
+    /// calls of all clones of a hub to one partition, or to the hub itself, with keys or without.
+    /// Time that a send waits for those before it counts as its own. What has not begun when the
+    /// hub is closed is not sent, and a send whose future is dropped before it began is withdrawn.
+    /// Default false.
+    pub ordered: bool,
     /// Deliveries after which a link is made anew, before its 32-bit counters wrap. 1 to
     /// 2 147 483 648. Default 2 147 483 648.
     pub link_deliveries_max: u64,
@@ -78,6 +88,7 @@ impl Default for HubOptions {
             idle_timeout: Duration::from_secs(60),
             pending_sends_max: 4096,
             pending_bytes_max: 16 << 20,
+            ordered: false,
             link_deliveries_max: 1 << 31,
             retry: RetryOptions::default(),
             pacing: None,
@@ -101,6 +112,13 @@ impl HubOptions {
     #[must_use]
     pub fn with_send_timeout(mut self, timeout: Duration) -> Self {
         self.send_timeout = timeout;
+        self
+    }
+
+    /// Keeps sends to the same destination in the order of the calls, one at a time.
+    #[must_use]
+    pub fn with_ordered_sends(mut self) -> Self {
+        self.ordered = true;
         self
     }
 

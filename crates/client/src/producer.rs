@@ -1,18 +1,20 @@
 //! Sending to one destination: a partition, a partition key, or wherever the service likes.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::time::Instant;
 
-use eventhubs_amqp::net::{self, Sender, SenderOptions};
-use eventhubs_protocol::{
-    Batch, Envelope, EventData, PartitionId, PartitionKey, address, link, names,
-};
+use bytes::Bytes;
+use eventhubs_protocol::{Batch, Envelope, EventData, PartitionId, PartitionKey, address, names};
 
 use crate::batch::EventBatch;
+use crate::delivery::{Delivery, mismatch};
 use crate::error::{Error, Operation};
 use crate::hub::Shared;
-use crate::live::{Live, Target};
-use crate::recovery::owner::Anew;
-use crate::sending::{Sending, check_size, mismatch};
+use crate::links::{SendLink, SendLinks, no_room};
+use crate::recovery::attempts::Attempts;
+use crate::recovery::call::{Call, retrying};
+use crate::recovery::clock;
+use crate::sending::Sending;
 
 /// Where events go.
 ///
@@ -46,97 +48,6 @@ impl From<PartitionId> for Destination {
 impl From<PartitionKey> for Destination {
     fn from(key: PartitionKey) -> Self {
         Self::Key(key)
-    }
-}
-
-/// An attached sending link and what it is called in errors.
-#[derive(Clone, Debug)]
-pub(crate) struct SendLink {
-    sender: Sender,
-    entity: Arc<str>,
-}
-
-impl SendLink {
-    pub(crate) fn entity(&self) -> &str {
-        &self.entity
-    }
-
-    pub(crate) fn max_message_size(&self) -> Option<u64> {
-        self.sender.max_message_size()
-    }
-
-    pub(crate) fn send(&self, payload: bytes::Bytes, message_format: u32) -> net::Sending {
-        self.sender.send(payload, message_format)
-    }
-
-    pub(crate) fn is_live(&self) -> bool {
-        self.sender.close_reason().is_none()
-    }
-
-    /// Asks for a detach: what is queued still gets its outcome.
-    pub(crate) fn leave(&self) {
-        self.sender.start_detach();
-    }
-
-    /// Attaches a link to the hub itself or to a partition.
-    ///
-    /// Cancel safe: a link that nobody waits for any more is detached.
-    pub(crate) async fn attach(
-        live: &Live,
-        target: &Target,
-        partition: Option<PartitionId>,
-    ) -> Result<Self, Error> {
-        let entity = address::producer(&target.hub, partition);
-        let options = &target.options;
-        let terms = link::producer(&entity, &target.identifier);
-        let sender = live
-            .connection
-            .sender(SenderOptions {
-                target: terms.target,
-                source: terms.source,
-                properties: terms.properties,
-                desired_capabilities: terms.desired_capabilities,
-                attach_timeout: options.attach_timeout,
-                send_timeout: options.send_timeout,
-                pending_max: options.pending_sends_max,
-                pending_bytes_max: options.pending_bytes_max,
-                ..SenderOptions::default()
-            })
-            .await
-            .map_err(|error| Error::of_net(&error, Operation::AttachProducer, &entity))?;
-        Ok(Self { sender, entity: entity.into() })
-    }
-}
-
-/// Where the senders to one place find their link: the owner task made it on first use, and makes
-/// another one when it was lost.
-#[derive(Debug)]
-pub(crate) struct SendLinks {
-    partition: Option<PartitionId>,
-    link: Mutex<Option<SendLink>>,
-}
-
-impl SendLinks {
-    pub(crate) fn new(partition: Option<PartitionId>) -> Self {
-        Self { partition, link: Mutex::default() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<SendLink>> {
-        self.link.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The link, if there is one that is alive.
-    fn live(&self) -> Option<SendLink> {
-        self.lock().as_ref().filter(|link| link.is_live()).cloned()
-    }
-
-    fn set(&self, link: SendLink) {
-        *self.lock() = Some(link);
-    }
-
-    /// The latest link, dead or alive.
-    pub(crate) fn sender(&self) -> Option<Sender> {
-        self.lock().as_ref().map(|link| link.sender.clone())
     }
 }
 
@@ -195,9 +106,10 @@ impl Producer {
     /// one that has been may be stored.
     pub async fn send(&self, event: impl Into<EventData>) -> Result<(), Error> {
         let event = self.addressed(event.into())?;
-        let link = self.link().await?;
-        link.sender.ready().await;
-        queue(&event, link).await
+        let started = clock::now();
+        let link = self.room(started).await?;
+        let message = (self.links.encode(&event), names::MESSAGE_FORMAT);
+        self.dispatch(message, started, link).await
     }
 
     /// Queues one event at once and gives a future of its outcome, so that many can be on their way.
@@ -211,13 +123,9 @@ impl Producer {
             Ok(event) => event,
             Err(error) => return Sending::finished(Err(error)),
         };
-        match self.links.live() {
-            Some(link) => queue(&event, link),
-            None => {
-                let this = self.clone();
-                Sending::attaching(async move { Ok(queue(&event, this.link().await?)) })
-            }
-        }
+        let started = clock::now();
+        let link = self.links.current(&self.hub, started);
+        self.dispatch((self.links.encode(&event), names::MESSAGE_FORMAT), started, link)
     }
 
     /// Attaches the link if need be and waits until fewer sends and bytes are pending than the
@@ -231,9 +139,11 @@ impl Producer {
     ///
     /// Cancel safe.
     pub async fn ready(&self) -> Result<(), Error> {
-        let link = self.link().await?;
-        link.sender.ready().await;
-        Ok(())
+        let started = clock::now();
+        if self.links.current(&self.hub, started).is_none() {
+            self.link().await?;
+        }
+        self.room(started).await.map(drop)
     }
 
     /// An empty batch for this destination, as large as the link takes.
@@ -248,7 +158,7 @@ impl Producer {
     pub async fn create_batch(&self) -> Result<EventBatch, Error> {
         let link = self.link().await?;
         let limit = link.max_message_size().unwrap_or(u64::MAX);
-        Ok(EventBatch::new(Envelope::new(limit, self.key.clone()), self.links.partition))
+        Ok(EventBatch::new(Envelope::new(limit, self.key.clone()), self.links.partition()))
     }
 
     /// Sends a batch and waits until the service has accepted it, all of it or nothing. An empty
@@ -262,30 +172,28 @@ impl Producer {
     ///
     /// As [`send`](Self::send).
     pub async fn send_batch(&self, batch: EventBatch) -> Result<(), Error> {
-        let batch = self.finish(batch)?;
-        let link = self.link().await?;
-        link.sender.ready().await;
-        queue_batch(batch, link).await
+        let Some(batch) = self.finish(batch)? else { return Ok(()) };
+        let started = clock::now();
+        let link = self.room(started).await?;
+        self.dispatch((batch.payload().clone(), batch.message_format()), started, link).await
     }
 
     /// Queues a batch at once and gives a future of its outcome; see [`enqueue`](Self::enqueue).
     pub fn enqueue_batch(&self, batch: EventBatch) -> Sending {
         let batch = match self.finish(batch) {
-            Ok(batch) => batch,
+            Ok(Some(batch)) => batch,
+            Ok(None) => return Sending::finished(Ok(())),
             Err(error) => return Sending::finished(Err(error)),
         };
-        match self.links.live() {
-            Some(link) => queue_batch(batch, link),
-            None => {
-                let this = self.clone();
-                Sending::attaching(async move { Ok(queue_batch(batch, this.link().await?)) })
-            }
-        }
+        let started = clock::now();
+        let link = self.links.current(&self.hub, started);
+        self.dispatch((batch.payload().clone(), batch.message_format()), started, link)
     }
 
     /// The finished batch, if it was made for this destination; `None` when nothing is in it.
     fn finish(&self, batch: EventBatch) -> Result<Option<Batch>, Error> {
-        if batch.partition() != self.links.partition || batch.partition_key() != self.key.as_ref() {
+        if batch.partition() != self.links.partition() || batch.partition_key() != self.key.as_ref()
+        {
             let detail = "the batch was made for another partition or key";
             return Err(mismatch(&self.entity(), detail));
         }
@@ -300,7 +208,7 @@ impl Producer {
                 let detail = "the event has a partition key that is not the producer's";
                 Err(mismatch(&self.entity(), detail))
             }
-            (None, Some(_)) if self.links.partition.is_some() => {
+            (None, Some(_)) if self.links.partition().is_some() => {
                 let detail = "an event with a partition key cannot go to a chosen partition";
                 Err(mismatch(&self.entity(), detail))
             }
@@ -310,38 +218,62 @@ impl Producer {
 
     /// What this destination is called in errors.
     fn entity(&self) -> String {
-        address::producer(&self.hub.target().hub, self.links.partition)
+        address::producer(&self.hub.target().hub, self.links.partition())
     }
 
+    /// Attaches the link, as often as the options allow.
     async fn link(&self) -> Result<SendLink, Error> {
-        match self.links.live() {
-            Some(link) => Ok(link),
-            None => self.link_anew(Anew::NOTHING).await,
-        }
+        let entity = self.entity();
+        let call = Call {
+            operation: Operation::AttachProducer,
+            entity: &entity,
+            retry: &self.hub.target().options.retry,
+            patient: false,
+        };
+        retrying(&self.hub, call, |this| self.links.attached(&self.hub, this)).await
     }
 
-    /// The link, made anew if `anew` asks for it.
-    async fn link_anew(&self, anew: Anew) -> Result<SendLink, Error> {
-        let link = self.hub.sender(self.links.partition, anew).await?;
-        self.links.set(link.clone());
+    /// Waits until there is room for another send, for as long as a call may take that began at
+    /// `started`. Gives the link if there is one.
+    async fn room(&self, started: Instant) -> Result<Option<SendLink>, Error> {
+        let options = &self.hub.target().options;
+        let deadline = Attempts::new(started).deadline(&options.retry);
+        if options.ordered {
+            return match self.links.line().has_room_by(options, deadline).await {
+                true => Ok(None),
+                false => Err(no_room(&self.entity())),
+            };
+        }
+        let link = self.links.current(&self.hub, started);
+        if let Some(link) = &link {
+            link.has_room_by(deadline).await?;
+        }
         Ok(link)
     }
-}
 
-/// Queues an event that fits the link.
-fn queue(event: &EventData, link: SendLink) -> Sending {
-    match check_size(event.encoded_len(), &link) {
-        Ok(()) => Sending::queued(event.to_payload(), names::MESSAGE_FORMAT, link),
-        Err(error) => Sending::finished(Err(error)),
-    }
-}
-
-/// Queues a batch that fits the link, which may have been attached again, with another limit, since
-/// the batch was made. An empty one is done at once.
-fn queue_batch(batch: Option<Batch>, link: SendLink) -> Sending {
-    let Some(batch) = batch else { return Sending::finished(Ok(())) };
-    match check_size(batch.payload().len(), &link) {
-        Ok(()) => Sending::queued(batch.payload().clone(), batch.message_format(), link),
-        Err(error) => Sending::finished(Err(error)),
+    /// Queues a message on the link, in line, or for when there is a link and the service wants to
+    /// be asked.
+    fn dispatch(
+        &self,
+        (payload, message_format): (Bytes, u32),
+        started: Instant,
+        link: Option<SendLink>,
+    ) -> Sending {
+        let partition = self.links.partition();
+        let hub = Arc::clone(&self.hub);
+        let is_open = hub.pacing().closed_until(started).is_none();
+        let is_ordered = hub.target().options.ordered;
+        let delivery = Delivery { hub, partition, payload, message_format, started };
+        match link {
+            _ if is_ordered => {
+                let line = self.links.line();
+                match line.join(delivery, || self.entity()) {
+                    Ok(outcome) => Sending::in_line(outcome, Arc::clone(line)),
+                    Err(error) => Sending::finished(Err(error)),
+                }
+            }
+            Some(link) if is_open => Sending::queued(delivery, link),
+            _ => Sending::waiting(delivery),
+        }
     }
 }

@@ -2,52 +2,34 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use eventhubs_amqp::codec::DeliveryState;
-use eventhubs_amqp::net;
-use eventhubs_protocol::condition::{self, Place};
+use eventhubs_amqp::net::{self, SendFailure};
+use eventhubs_protocol::condition::local;
+use tokio::sync::oneshot;
 
-use crate::error::{Error, ErrorKind, Operation};
-use crate::producer::SendLink;
-
-/// What a delivery ended with, as a result of its sender.
-///
-/// Only `accepted` is success: a released or modified delivery was let go of without being stored,
-/// and what is no outcome at all tells nothing (AMQP 1.0, part 3.4).
-fn result(outcome: Result<DeliveryState, net::SendFailure>, entity: &str) -> Result<(), Error> {
-    let operation = Operation::Send;
-    match outcome {
-        Ok(DeliveryState::Accepted) => Ok(()),
-        Ok(DeliveryState::Rejected(Some(error))) => {
-            Err(Error::of_peer(&error, Place::Delivery, operation, entity))
-        }
-        Ok(state) => {
-            let verdict = match state {
-                DeliveryState::Rejected(_) => condition::local::REJECTED,
-                DeliveryState::Released | DeliveryState::Modified { .. } => {
-                    condition::local::RELEASED
-                }
-                _ => condition::local::BAD_FRAME,
-            };
-            let detail = format!("the service answered {state:?}");
-            Err(Error::of_verdict(verdict, operation, entity, detail))
-        }
-        Err(failure) => Err(Error::of_send(&failure, entity)),
-    }
-}
+use crate::delivery::Delivery;
+use crate::error::{Error, Operation};
+use crate::links::SendLink;
+use crate::ordered::Line;
 
 enum Step {
-    /// Queued on a link.
+    /// The first try: queued on a link.
     Queued {
         sending: net::Sending,
         link: SendLink,
-        /// Bytes of the message.
-        size: usize,
+        delivery: Delivery,
     },
-    /// The link has to be attached first.
-    Attaching(Pin<Box<dyn Future<Output = Result<Self, Error>> + Send>>),
+    /// There was no link, or the first try failed.
+    Recovering(Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>),
+    /// In a line, behind others.
+    InLine {
+        outcome: oneshot::Receiver<Result<(), Error>>,
+        line: Arc<Line>,
+        is_worked: bool,
+    },
     /// The outcome is known already.
     Known(Result<(), Error>),
     Finished,
@@ -55,7 +37,8 @@ enum Step {
 
 /// The outcome of one send, from [`Producer::enqueue`](crate::Producer::enqueue).
 ///
-/// It is `Ok` only when the service has accepted the event.
+/// It is `Ok` only when the service has accepted the event. A try that fails is followed by others
+/// as [`HubOptions::retry`](crate::HubOptions::retry) says, as long as this future is polled.
 ///
 /// ```no_run
 /// # async fn example(hub: eventhubs_client::Hub) {
@@ -71,7 +54,8 @@ enum Step {
 /// # Cancel safety
 ///
 /// Dropping it does not undo the send: an event that has not been written is withdrawn, one that
-/// has been may be stored.
+/// has been may be stored. With [ordered sends](crate::HubOptions::ordered), one that has begun is
+/// tried on without this future.
 #[must_use = "a send that is not awaited may be withdrawn, and its failure goes unseen"]
 pub struct Sending {
     step: Step,
@@ -79,21 +63,26 @@ pub struct Sending {
 
 impl Sending {
     /// Queues a message on a link.
-    pub(crate) fn queued(payload: Bytes, message_format: u32, link: SendLink) -> Self {
-        let size = payload.len();
-        let sending = link.send(payload, message_format);
-        Self { step: Step::Queued { sending, link, size } }
+    pub(crate) fn queued(delivery: Delivery, link: SendLink) -> Self {
+        if let Err(error) = link.check_size(delivery.payload.len()) {
+            return Self::finished(Err(error));
+        }
+        let sending = link.send(delivery.payload.clone(), delivery.message_format);
+        Self { step: Step::Queued { sending, link, delivery } }
+    }
+
+    /// Waits for a link, or for the service to be asked again.
+    pub(crate) fn waiting(delivery: Delivery) -> Self {
+        Self { step: Step::Recovering(Box::pin(delivery.run(None))) }
+    }
+
+    pub(crate) fn in_line(outcome: oneshot::Receiver<Result<(), Error>>, line: Arc<Line>) -> Self {
+        let is_worked = line.work();
+        Self { step: Step::InLine { outcome, line, is_worked } }
     }
 
     pub(crate) fn finished(outcome: Result<(), Error>) -> Self {
         Self { step: Step::Known(outcome) }
-    }
-
-    pub(crate) fn attaching(
-        attach: impl Future<Output = Result<Self, Error>> + Send + 'static,
-    ) -> Self {
-        let step = async move { attach.await.map(|sending| sending.step) };
-        Self { step: Step::Attaching(Box::pin(step)) }
     }
 }
 
@@ -101,7 +90,8 @@ impl std::fmt::Debug for Sending {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match &self.step {
             Step::Queued { .. } => "Sending(queued)",
-            Step::Attaching(_) => "Sending(attaching)",
+            Step::Recovering(_) => "Sending(recovering)",
+            Step::InLine { .. } => "Sending(in line)",
             Step::Known(_) => "Sending(known)",
             Step::Finished => "Sending(finished)",
         })
@@ -116,41 +106,49 @@ impl Future for Sending {
     /// When it is polled again after it was ready.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
-            match &mut self.step {
-                Step::Queued { sending, link, size } => {
+            let result = match &mut self.step {
+                Step::Queued { sending, .. } => {
                     let outcome = ready!(Pin::new(sending).poll(cx));
-                    let limit = link.max_message_size().unwrap_or(0);
-                    let result = result(outcome, link.entity())
-                        .map_err(|error| error.with_sizes(*size, limit));
-                    self.step = Step::Finished;
-                    return Poll::Ready(result);
+                    let step = std::mem::replace(&mut self.step, Step::Finished);
+                    let Step::Queued { link, delivery, .. } = step else { continue };
+                    self.step = after_first(outcome, &link, delivery);
+                    continue;
                 }
-                Step::Attaching(attach) => {
-                    self.step = match ready!(attach.as_mut().poll(cx)) {
-                        Ok(step) => step,
-                        Err(error) => Step::Known(Err(error)),
-                    };
+                Step::Recovering(recovery) => ready!(recovery.as_mut().poll(cx)),
+                Step::InLine { outcome, line, is_worked } => {
+                    *is_worked = *is_worked || line.work();
+                    ready!(Pin::new(outcome).poll(cx)).unwrap_or_else(|_| Err(line_lost()))
                 }
-                Step::Known(outcome) => {
-                    let outcome = outcome.clone();
-                    self.step = Step::Finished;
-                    return Poll::Ready(outcome);
-                }
+                Step::Known(outcome) => outcome.clone(),
                 Step::Finished => panic!("a send was polled after it was ready"),
-            }
+            };
+            self.step = Step::Finished;
+            return Poll::Ready(result);
         }
     }
 }
 
-/// An error for something that never fits, before anything is queued.
-pub(crate) fn check_size(size: usize, link: &SendLink) -> Result<(), Error> {
-    match link.max_message_size() {
-        Some(limit) if size as u64 > limit => Err(Error::too_large(size, limit, link.entity())),
-        _ => Ok(()),
+/// What follows the first try.
+fn after_first(
+    outcome: Result<DeliveryState, SendFailure>,
+    link: &SendLink,
+    delivery: Delivery,
+) -> Step {
+    let is_full = matches!(outcome, Err(SendFailure::NotSentInTime(wait)) if wait.is_zero());
+    match delivery.judge(outcome, link) {
+        Ok(()) => {
+            delivery.hub.pacing().succeeded();
+            Step::Known(Ok(()))
+        }
+        // The queue is far beyond its bound: to wait for it would only make it longer.
+        Err(error) if is_full => Step::Known(Err(error)),
+        Err(error) => Step::Recovering(Box::pin(delivery.run(Some(error)))),
     }
 }
 
-/// An event that has no destination of its own where one is needed.
-pub(crate) fn mismatch(entity: &str, detail: &str) -> Error {
-    Error::new(ErrorKind::InvalidInput, Operation::Send, entity, detail)
+/// The task that works off the line has ended: the runtime goes, or a policy of the caller's
+/// panicked.
+fn line_lost() -> Error {
+    let detail = "the task that sends in order has ended".to_owned();
+    Error::of_verdict(local::CONNECTION_LOST, Operation::Send, "the hub", detail)
 }

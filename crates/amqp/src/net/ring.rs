@@ -225,14 +225,15 @@ impl SendRing {
     }
 
     /// Nobody waits for this send any more. One that was not written is withdrawn; one that was
-    /// stays pending until its outcome or deadline.
-    pub(crate) fn abandon(&mut self, number: u64) {
+    /// stays pending until its outcome or deadline. Gives whether it was withdrawn.
+    pub(crate) fn abandon(&mut self, number: u64) -> bool {
         let Some(slot) = self.slot(number) else {
             self.parked.remove(&number);
-            return;
+            return false;
         };
         slot.abandoned = true;
         slot.waker = None;
+        let withdrawn = matches!(slot.state, State::Queued { .. });
         match &slot.state {
             State::Queued { payload, .. } => {
                 let size = payload.len();
@@ -244,6 +245,7 @@ impl SendRing {
             State::Sent { .. } | State::Taken => {}
         }
         self.trim();
+        withdrawn
     }
 
     /// Ends the sends whose time is over at `now`: queued ones at once, written ones are listed in

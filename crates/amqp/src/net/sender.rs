@@ -344,6 +344,29 @@ pub struct Sending {
     step: Step,
 }
 
+impl Sending {
+    /// Gives it up, as dropping it does. True when nothing of it was written, so that the peer does
+    /// not get it.
+    pub fn withdraw(mut self) -> bool {
+        match std::mem::replace(&mut self.step, Step::Finished) {
+            Step::Queued(number) => self.abandon(number),
+            Step::Refused(_) => true,
+            Step::Finished => false,
+        }
+    }
+
+    fn abandon(&self, number: u64) -> bool {
+        let link = &self.handle.link.0;
+        let mut state = lock(&link.state);
+        let withdrawn = state.ring.abandon(number);
+        if state.leaving || !state.room.is_empty() {
+            // Somebody may have waited for this one only.
+            link.mark(state);
+        }
+        withdrawn
+    }
+}
+
 impl Future for Sending {
     type Output = SendResult;
 
@@ -369,13 +392,7 @@ impl Future for Sending {
 impl Drop for Sending {
     fn drop(&mut self) {
         if let Step::Queued(number) = self.step {
-            let link = &self.handle.link.0;
-            let mut state = lock(&link.state);
-            state.ring.abandon(number);
-            if state.leaving || !state.room.is_empty() {
-                // Somebody may have waited for this one only.
-                link.mark(state);
-            }
+            self.abandon(number);
         }
     }
 }

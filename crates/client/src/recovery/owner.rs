@@ -14,8 +14,8 @@ use tokio::task::{Id, JoinError, JoinSet};
 use super::clock;
 use super::machine::{Action, Generation, Machine, Part};
 use crate::error::{Error, ErrorKind, Operation};
+use crate::links::SendLink;
 use crate::live::{Live, Target};
-use crate::producer::SendLink;
 use crate::rpc::Rpc;
 use crate::statistics::Counters;
 

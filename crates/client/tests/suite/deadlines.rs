@@ -110,6 +110,7 @@ async fn room_for_a_send_comes_by_the_deadline_of_those_before() {
     takes(seconds(30), producer.ready()).await.expect("there is room again");
     assert!(first.await.is_err() && second.await.is_err());
     // Sixteen times beyond the bound the queue takes no more, and says so at once.
+    producer.ready().await.expect("attached again");
     let mut pending: Vec<_> = (0..40).map(|_| producer.enqueue("x")).collect();
     let last = pending.pop().expect("forty");
     let error = timed_out(takes(Duration::ZERO, last).await, Operation::Send);

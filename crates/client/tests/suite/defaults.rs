@@ -81,6 +81,7 @@ fn defaults_of_a_hub_are_as_documented() {
             ("idle_timeout", time(options.idle_timeout)),
             ("pending_sends_max", number(options.pending_sends_max)),
             ("pending_bytes_max", bytes(options.pending_bytes_max)),
+            ("ordered", options.ordered.to_string()),
             ("link_deliveries_max", number(1 << 31)),
             ("retry", "[`RetryOptions::default`]".to_owned()),
             ("pacing", "one of its own".to_owned()),

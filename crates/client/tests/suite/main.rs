@@ -18,6 +18,7 @@ mod input;
 mod listener;
 mod loss;
 mod names;
+mod ordered;
 mod outcome;
 mod position;
 mod property;
@@ -26,6 +27,7 @@ mod reconnect;
 #[cfg(feature = "tls-aws-lc-rs")]
 mod renewal;
 mod resume;
+mod retry_send;
 mod send;
 mod stolen;
 mod support;

@@ -3,15 +3,15 @@
 use std::mem::discriminant;
 
 use eventhubs_amqp::codec::{AmqpError, DeliveryState, Map, Symbol};
-use eventhubs_client::{Error, ErrorKind, HubOptions, Operation, PartitionId};
+use eventhubs_client::{Error, ErrorKind, Operation, PartitionId};
 
 use crate::support::peer::{Peer, Reply};
-use crate::support::within;
+use crate::support::{bare, within};
 
 /// The results of a send in each of its ways, to a peer that answers `state`.
 async fn results(state: DeliveryState) -> Vec<Result<(), Error>> {
     let peer = Peer::replying(Reply::Outcome(state));
-    let (hub, _wire) = peer.hub(HubOptions::default());
+    let (hub, _wire) = peer.hub(bare());
     let producer = hub.producer(PartitionId::from(0));
     let mut results = vec![within(producer.send("x")).await, within(producer.enqueue("x")).await];
     for _ in 0..2 {
@@ -109,7 +109,7 @@ async fn what_is_no_outcome_tells_nothing() {
 #[tokio::test]
 async fn a_link_that_goes_before_the_outcome_leaves_it_unknown() {
     let peer = Peer::replying(Reply::Detach);
-    let (hub, wire) = peer.hub(HubOptions::default());
+    let (hub, wire) = peer.hub(bare());
     let producer = hub.producer(PartitionId::from(0));
     for round in 1..=3 {
         let error = within(producer.send("x")).await.expect_err("nobody answered");

@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use eventhubs_amqp::codec::DeliveryState;
 use eventhubs_client::{
-    ErrorKind, EventStream, Hub, Operation, ReceiveOptions, SasKey, SasTokenProvider, Token,
-    TokenError, TokenKind, TokenProvider,
+    ErrorKind, EventStream, Hub, Operation, ReceiveOptions, RetryOptions, SasKey, SasTokenProvider,
+    Token, TokenError, TokenKind, TokenProvider,
 };
 use tokio::time::Instant;
 
@@ -134,7 +134,8 @@ async fn a_provider_without_a_token_is_unauthorized() {
     let peer = Peer::answering_tokens(&[202]);
     let guarded = Guarded::new(&peer);
     let provider = Arc::new(Numbered { fails: |n| n < 1, ..Numbered::new(60 * MINUTE) });
-    let hub = Hub::new(HOST, "hub", provider, guarded.options()).expect("it is valid");
+    let hub = Hub::new(HOST, "hub", provider, guarded.options().with_retry(RetryOptions::none()))
+        .expect("it is valid");
     let error = hub.send("x").await.expect_err("no token");
     assert_eq!((error.kind(), error.operation()), (ErrorKind::Unauthorized, Operation::Authorize));
     assert!(error.is_retryable() && !error.may_have_been_sent());
@@ -158,19 +159,22 @@ async fn a_provider_without_a_token_is_unauthorized() {
 
 #[tokio::test(start_paused = true)]
 async fn a_credential_that_fails_is_asked_again_and_named_when_it_goes_on_failing() {
-    let hub_of = |provider: Numbered, guarded: &Guarded| {
-        Hub::new(HOST, "hub", Arc::new(provider), guarded.options()).expect("it is valid")
+    // A failure is kept for 2 s and longer: a few tries may all find the same one.
+    let hub_of = |provider: Numbered, guarded: &Guarded, retries: u32| {
+        let retry = RetryOptions::default().with_retries_max(retries);
+        let options = guarded.options().with_retry(retry);
+        Hub::new(HOST, "hub", Arc::new(provider), options).expect("it is valid")
     };
     let provider = || Numbered::new(60 * MINUTE);
     let peer = Peer::replying(Reply::Outcome(DeliveryState::Accepted));
     let guarded = Guarded::new(&peer);
-    let hub = hub_of(Numbered { fails: |number| number < 2, ..provider() }, &guarded);
+    let hub = hub_of(Numbered { fails: |number| number < 2, ..provider() }, &guarded, 20);
     within_paused(hub.send("x")).await.expect("the vault has opened");
     assert_eq!(peer.puts()[0].token, "token 2");
     hub.close().await;
 
     let guarded = Guarded::new(&peer);
-    let hub = hub_of(Numbered { fails: |_| true, ..provider() }, &guarded);
+    let hub = hub_of(Numbered { fails: |_| true, ..provider() }, &guarded, 3);
     let error = within_paused(hub.send("x")).await.expect_err("it stays shut");
     assert_eq!((error.kind(), error.operation()), (ErrorKind::Unauthorized, Operation::Authorize));
     assert_eq!(error.attempts(), 4);
