@@ -39,9 +39,18 @@ const FAULT_CELLS: &[TestCell] = &[
     TestCell { at: 4, places: ("crates/client/tests/", ""), is_needed: None },
 ];
 
+/// Number, words, tests of the client, drills. What is wrong with a value may be shown where it is
+/// made.
+const INPUT_CELLS: &[TestCell] = &[TestCell {
+    at: 2,
+    places: ("crates/", "/tests/"),
+    is_needed: Some("no test shows what becomes of this input"),
+}];
+
 const TABLES: &[Table] = &[
     Table { letter: 'N', rows: 16, cells: 6, tests: FAULT_CELLS, drills: 5 },
     Table { letter: 'S', rows: 46, cells: 6, tests: FAULT_CELLS, drills: 5 },
+    Table { letter: 'U', rows: 14, cells: 4, tests: INPUT_CELLS, drills: 3 },
 ];
 
 /// A test that a row names.
@@ -130,8 +139,10 @@ mod tests {
         let mut doc = String::new();
         for table in TABLES {
             for number in 1..=table.rows {
-                let letter = table.letter;
-                doc.push_str(&format!("| {letter}{number} | x | `y` | `shown` | `survived` | |\n"));
+                let (letter, is_input) = (table.letter, table.cells == 4);
+                let (call, shown) = if is_input { ("", "") } else { ("`y` | ", "`shown` | ") };
+                let row = format!("| {letter}{number} | x | {call}{shown}`survived` | |\n");
+                doc.push_str(&row);
             }
         }
         doc
@@ -169,5 +180,7 @@ mod tests {
         assert_eq!(change("| |\n", "| `lost` |\n"), ["docs/faults.md:1: no drill is called lost"]);
         assert!(change("| |\n", "| `found` |\n").is_empty());
         assert_eq!(change(" | |\n", " |\n"), ["docs/faults.md:1: a row has 6 cells"]);
+        let found = findings(&document().replace("| U14 | x | `survived` |", "| U14 | x | |"));
+        assert_eq!(found, ["docs/faults.md:76: no test shows what becomes of this input"]);
     }
 }

@@ -53,6 +53,7 @@ mod stall;
 mod tcp;
 #[cfg(feature = "tls")]
 mod tls;
+mod turns;
 
 pub use self::connection::{AcceptOptions, Connection, ConnectionOptions, Session};
 pub use self::drive::{DriveOptions, Service, Stream, drive};

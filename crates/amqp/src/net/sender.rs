@@ -13,6 +13,7 @@ use super::connection::Connection;
 use super::error::{LinkClosed, SendFailure};
 use super::inbox::{Inbox, lock};
 use super::ring::{SendResult, SendRing};
+use super::turns::{Turn, Turns};
 use crate::codec::performative::{Attach, Role, SenderSettleMode};
 use crate::codec::{Map, Source, Symbol, Target};
 use crate::engine::SessionOptions;
@@ -108,8 +109,8 @@ pub(crate) struct SendState {
     pub(crate) left: bool,
     /// An entry of the deadline queue watches the oldest send.
     pub(crate) armed: bool,
-    /// Wakers of those who wait for room.
-    pub(crate) room: Vec<Waker>,
+    /// Those who wait for room.
+    pub(crate) room: Turns,
     /// Wakers of those who wait for the end of the link.
     pub(crate) ending: Vec<Waker>,
     /// When the owner task last saw a new send or an outcome; before that, when the link was made.
@@ -126,7 +127,7 @@ impl SendState {
             lingers: false,
             left: false,
             armed: false,
-            room: Vec::new(),
+            room: Turns::default(),
             ending: Vec::new(),
             active: now,
         }
@@ -249,23 +250,11 @@ impl Sender {
     }
 
     /// Waits until fewer sends and bytes are pending than the options allow, or the link is gone.
+    /// Those who wait get their turns in the order in which they came.
     ///
     /// Cancel safe. Ends by the send time-out at the latest, as every pending send does.
     pub async fn ready(&self) {
-        poll_fn(|cx| self.poll_ready(cx)).await;
-    }
-
-    /// [`ready`](Self::ready) for those who poll.
-    pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let link = &self.handle.link.0;
-        let mut state = lock(&link.state);
-        if state.closed.is_some() || link.has_room(&state) {
-            return Poll::Ready(());
-        }
-        if !state.room.iter().any(|waker| waker.will_wake(cx.waker())) {
-            state.room.push(cx.waker().clone());
-        }
-        Poll::Pending
+        Ready { link: &self.handle.link.0, turn: None }.await;
     }
 
     /// The peer's attach.
@@ -385,6 +374,51 @@ impl Future for Sending {
                 Poll::Ready(Err(failure))
             }
             Step::Finished => Poll::Pending,
+        }
+    }
+}
+
+/// Waits for room, and for those who came earlier.
+struct Ready<'a> {
+    link: &'a SendLink,
+    turn: Option<Turn>,
+}
+
+impl Ready<'_> {
+    /// Gives the place up, and the turn to the next if there is room: the wake-up that told of it
+    /// may have been ours.
+    fn leave(&mut self, state: &mut SendState) {
+        let Some(turn) = self.turn.take() else { return };
+        state.room.leave(turn);
+        if state.closed.is_none()
+            && self.link.has_room(state)
+            && let Some(next) = state.room.first()
+        {
+            next.wake_by_ref();
+        }
+    }
+}
+
+impl Future for Ready<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let mut state = lock(&this.link.state);
+        let is_over = state.closed.is_some();
+        if is_over || (state.room.is_next(this.turn) && this.link.has_room(&state)) {
+            this.leave(&mut state);
+            return Poll::Ready(());
+        }
+        this.turn = Some(state.room.wait(this.turn, cx.waker()));
+        Poll::Pending
+    }
+}
+
+impl Drop for Ready<'_> {
+    fn drop(&mut self) {
+        if self.turn.is_some() {
+            self.leave(&mut lock(&self.link.state));
         }
     }
 }

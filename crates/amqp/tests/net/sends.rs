@@ -218,7 +218,8 @@ async fn ready_waits_for_room() {
 
 async fn is_ready(sender: &Sender) -> bool {
     settle_down().await;
-    std::future::poll_fn(|cx| Poll::Ready(sender.poll_ready(cx).is_ready())).await
+    let mut ready = std::pin::pin!(sender.ready());
+    std::future::poll_fn(|cx| Poll::Ready(ready.as_mut().poll(cx).is_ready())).await
 }
 
 #[tokio::test(start_paused = true)]

@@ -128,7 +128,7 @@ fn try_bounds<O: Default>(name: &str, table: &Table<O>, check: impl Fn(O) -> Res
 }
 
 #[test]
-fn each_option_of_a_hub_is_in_the_range_it_documents_or_refused() {
+fn u13_each_option_of_a_hub_is_in_the_range_it_documents_or_refused() {
     let provider = || {
         let key = SasKey::new("name", CANARY).expect("it is valid");
         Arc::new(SasTokenProvider::new(key))
@@ -146,7 +146,7 @@ fn each_option_of_a_hub_is_in_the_range_it_documents_or_refused() {
 }
 
 #[tokio::test]
-async fn each_option_of_a_receiver_is_in_the_range_it_documents_or_refused() {
+async fn u13_each_option_of_a_receiver_is_in_the_range_it_documents_or_refused() {
     let fixture = Fixture::memory().await;
     // What is out of range is known before anything is waited for.
     try_bounds("ReceiveOptions", &receive_fields(), |options| {
@@ -170,7 +170,7 @@ async fn each_option_of_a_receiver_is_in_the_range_it_documents_or_refused() {
 }
 
 #[test]
-fn an_identifier_can_be_sent_and_read() {
+fn u13_an_identifier_can_be_sent_and_read() {
     let made = |identifier: &str| {
         let options = HubOptions::default().with_identifier(identifier);
         Hub::from_connection_string_with(TEXT, None, options).map(drop)
@@ -194,7 +194,7 @@ fn an_identifier_can_be_sent_and_read() {
 }
 
 #[test]
-fn the_first_option_that_cannot_be_is_named() {
+fn u13_the_first_option_that_cannot_be_is_named() {
     let mut options = HubOptions::default().with_send_timeout(Duration::ZERO);
     options.pending_sends_max = 0;
     let error = Hub::from_connection_string_with(TEXT, None, options).expect_err("two of them");

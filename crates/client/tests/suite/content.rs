@@ -8,14 +8,14 @@ use eventhubs_emulator::Config;
 use crate::support::{BOTH, Fixture, Transport, within};
 
 /// Sends one event to a partition of its own and reads it back.
-async fn round_trip(fixture: &Fixture, event: EventData) -> ReceivedEvent {
+pub(crate) async fn round_trip(fixture: &Fixture, event: EventData) -> ReceivedEvent {
     let producer = fixture.hub.producer(PartitionId::from(0));
     within(producer.send(event)).await.expect("accepted");
     fixture.stored_in(0).await.pop().expect("it was stored")
 }
 
 /// The same in a batch of one.
-async fn round_trip_in_batch(fixture: &Fixture, event: EventData) -> ReceivedEvent {
+pub(crate) async fn round_trip_in_batch(fixture: &Fixture, event: EventData) -> ReceivedEvent {
     let producer = fixture.hub.producer(PartitionId::from(1));
     let mut batch = within(producer.create_batch()).await.expect("attached");
     batch.try_add(event).expect("it fits");
@@ -24,7 +24,7 @@ async fn round_trip_in_batch(fixture: &Fixture, event: EventData) -> ReceivedEve
 }
 
 /// A value of every type there is, each with an extreme.
-fn values() -> Vec<(&'static str, Value)> {
+pub(crate) fn values() -> Vec<(&'static str, Value)> {
     let symbol = || Value::Symbol(Symbol::from_static("a-symbol"));
     let inner: Map = [("k", Value::Int(1)), ("l", Value::List(vec![Value::Null]))]
         .into_iter()

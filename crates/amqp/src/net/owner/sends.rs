@@ -74,7 +74,8 @@ impl Owner {
         mut state: std::sync::MutexGuard<'_, SendState>,
     ) {
         if link.has_room(&state) {
-            self.wakers.append(&mut state.room);
+            // One at a time: whoever had the turn passes it on.
+            self.wakers.extend(state.room.first().cloned());
         }
         if !state.armed
             && let Some(deadline) = state.ring.deadline()
@@ -158,6 +159,6 @@ pub(super) fn close_sender(link: &SendLink, closed: &LinkClosed, wakers: &mut Ve
     let mut state = lock(&link.state);
     state.closed.get_or_insert_with(|| closed.clone());
     state.ring.fail_all(closed, wakers);
-    wakers.append(&mut state.room);
+    wakers.extend(state.room.drain());
     wakers.append(&mut state.ending);
 }
