@@ -3,8 +3,11 @@
 //! Each rule is a function over text in one of the files beside this one, and has a test that
 //! breaks it. This file only reads the tree and hands the texts over.
 
+mod cancel;
 mod faults;
+mod kinds;
 mod manifests;
+mod parity;
 mod prose;
 mod rust;
 mod wire;
@@ -71,6 +74,9 @@ pub(crate) fn run(workspace: &Workspace, _: &[String]) -> Result<Tally, Failure>
             let source = RustSource::split(&file.text);
             let is_test = rust::is_test_file(&file.path, &tests);
             findings.extend(rust::check(&file.path, &file.text, &source, is_test));
+            if file.path.starts_with(cancel::PLACE) {
+                findings.extend(cancel::check(&file.path, &file.text));
+            }
         }
         if file.path.ends_with(".md") {
             let exists = |path: &str| workspace.path(path).exists();
@@ -101,6 +107,13 @@ pub(crate) fn run(workspace: &Workspace, _: &[String]) -> Result<Tally, Failure>
         sources.map(|file| (file.path.as_str(), file.text.as_str())),
         find("drills.toml").map_or("", |file| &file.text),
     ));
+    findings.extend(kinds::check(
+        find(kinds::DOC).map_or("", |file| &file.text),
+        find(kinds::SOURCE).map_or("", |file| &file.text),
+    ));
+    findings.extend(parity::check(find(parity::DOC).map_or("", |file| &file.text), |path| {
+        find(path).map(|file| &*file.text)
+    }));
     report(&findings, files.len())
 }
 

@@ -216,6 +216,33 @@ async fn ready_waits_for_room() {
     drop(second);
 }
 
+/// Whoever has the turn passes it on, also when nothing is sent and when nobody waits any more.
+#[tokio::test(start_paused = true)]
+async fn all_who_wait_for_room_learn_of_it_in_turn() {
+    let (connection, mut peer) = connected().await;
+    let narrow = SenderOptions { pending_max: 1, ..options() };
+    let (sender, _) = sender(&connection, &mut peer, narrow, 0).await;
+    let full = sender.send("never".into(), 0);
+    let order = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let waiting: Vec<_> = (0..5)
+        .map(|number| {
+            let (sender, order) = (sender.clone(), std::sync::Arc::clone(&order));
+            tokio::spawn(async move {
+                sender.ready().await;
+                order.lock().unwrap().push(number);
+            })
+        })
+        .collect();
+    settle_down().await;
+    waiting[0].abort();
+    waiting[2].abort();
+    settle_down().await;
+    drop(full);
+    settle_down().await;
+    assert_eq!(*order.lock().unwrap(), [1, 3, 4]);
+    assert!(is_ready(&sender).await);
+}
+
 async fn is_ready(sender: &Sender) -> bool {
     settle_down().await;
     let mut ready = std::pin::pin!(sender.ready());

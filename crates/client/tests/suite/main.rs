@@ -5,6 +5,7 @@
 mod authorization;
 mod batch;
 mod bounds;
+mod cancellation;
 mod closing;
 mod content;
 mod deadlines;
@@ -23,6 +24,7 @@ mod loss;
 mod names;
 mod ordered;
 mod outcome;
+mod parity;
 mod position;
 mod property;
 mod receive;

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::{Bytes, BytesMut};
-use eventhubs_amqp::codec::message::{Body, Message, Properties};
+use eventhubs_amqp::codec::message::{Body, Message, MessageId, Properties};
 use eventhubs_amqp::codec::performative::Role;
 use eventhubs_amqp::codec::{DeliveryState, Map, Value};
 use eventhubs_amqp::net::{
@@ -55,12 +55,14 @@ struct Shared {
     statuses: Vec<i32>,
     /// Whether links other than those for tokens are answered.
     attaches: bool,
+    /// Whether answers that belong to nobody come before each one that does.
+    strays: bool,
     log: Mutex<Log>,
 }
 
 impl Shared {
     fn new(reply: Reply, credit: u32, statuses: Vec<i32>) -> Self {
-        Self { reply, credit, statuses, attaches: true, log: Mutex::default() }
+        Self { reply, credit, statuses, attaches: true, strays: false, log: Mutex::default() }
     }
 }
 
@@ -95,6 +97,13 @@ impl Peer {
 
     fn new(reply: Reply, credit: u32, statuses: Vec<i32>) -> Self {
         Self { shared: Arc::new(Shared::new(reply, credit, statuses)) }
+    }
+
+    /// Answers every request for a token also with what belongs to nobody, and first.
+    pub(crate) fn with_stray_answers(self) -> Self {
+        let Shared { reply, credit, statuses, .. } = &*self.shared;
+        let plain = Shared::new(reply.clone(), *credit, statuses.clone());
+        Self { shared: Arc::new(Shared { strays: true, ..plain }) }
     }
 
     /// Gives these messages, as they are, to whoever receives.
@@ -212,10 +221,11 @@ impl Peer {
                 body: Body::Value(Value::Null),
                 ..Message::default()
             };
-            let mut payload = BytesMut::new();
-            message.encode(&mut payload);
-            if answers.send(payload.freeze(), 0).await.is_err() {
-                return;
+            let strays = if self.shared.strays { strays(&message) } else { Vec::new() };
+            for message in strays.into_iter().chain([encoded(&message)]) {
+                if answers.send(message, 0).await.is_err() {
+                    return;
+                }
             }
         }
     }
@@ -234,6 +244,32 @@ impl Peer {
     fn log(&self) -> MutexGuard<'_, Log> {
         self.shared.log.lock().expect("nobody panics with it")
     }
+}
+
+fn encoded(message: &Message) -> Bytes {
+    let mut payload = BytesMut::new();
+    message.encode(&mut payload);
+    payload.freeze()
+}
+
+/// Answers that belong to nobody: the refusal `404` under ids of all types, or none, and no message.
+fn strays(answer: &Message) -> Vec<Bytes> {
+    let ids = [
+        None,
+        Some(MessageId::Ulong(u64::MAX)),
+        Some(MessageId::Uuid([7; 16])),
+        Some(MessageId::String("nobody".to_owned())),
+        Some(MessageId::Binary(Bytes::from_static(b"nobody"))),
+    ];
+    let stray = |id: Option<MessageId>| {
+        let mut stray = answer.clone();
+        stray.application_properties.insert("status-code", Value::Int(404));
+        stray.properties = Some(Properties { correlation_id: id, ..Properties::default() });
+        encoded(&stray)
+    };
+    let none = Message { properties: None, ..answer.clone() };
+    let broken = Bytes::from_static(b"\x00\x53\x75\xb0\xff\xff\xff\xff");
+    ids.into_iter().map(stray).chain([encoded(&none), broken, Bytes::new()]).collect()
 }
 
 /// The node that the peer of a link means.
