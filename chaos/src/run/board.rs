@@ -45,6 +45,11 @@ pub(crate) struct Progress {
 impl Progress {
     pub(crate) fn note(&self, start: u64, now: u64) {
         self.last_start.fetch_max(start, Ordering::Relaxed);
+        self.end(now);
+    }
+
+    /// Counts the time since the last success as well.
+    fn end(&self, now: u64) {
         let last = self.last.swap(now, Ordering::Relaxed);
         let stall = now.saturating_sub(last);
         if self.stall.fetch_max(stall, Ordering::Relaxed) < stall {
@@ -160,6 +165,10 @@ impl Board {
     }
 
     pub(crate) fn advance(&self, phase: Phase) {
+        if phase == Phase::Draining {
+            let now = self.clock.micros();
+            self.producing.iter().chain(&self.consuming).for_each(|progress| progress.end(now));
+        }
         self.phase.send_replace(phase);
     }
 

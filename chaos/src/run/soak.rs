@@ -8,7 +8,7 @@ use eventhubs_client::{Error, Hub, PartitionId};
 use eventhubs_emulator::{Effect, Fault, Limits};
 use tokio::task::JoinSet;
 
-use super::board::{Board, Phase};
+use super::board::{Board, Phase, Progress};
 use super::clock::rest;
 use super::consuming::Consumer;
 use super::report::Report;
@@ -86,6 +86,7 @@ pub async fn soak(settings: &Settings, gauges: &Gauges, log: &dyn Log) -> Result
     let mut minutes = Minutes::new(gauges);
     let strikes = watch(settings, &site, &board, &mut minutes, log).await;
     site.calm();
+    let stuck = recover(&board, log).await;
     board.advance(Phase::Draining);
     let ended = tokio::time::timeout(REST_MAX, tasks.join_all()).await;
     settle(&board, &book, log).await;
@@ -99,6 +100,9 @@ pub async fn soak(settings: &Settings, gauges: &Gauges, log: &dyn Log) -> Result
     let book = Arc::into_inner(book).ok_or_else(|| failed("somebody still books"))?;
     let balance = book.into_inner().unwrap_or_else(PoisonError::into_inner).finish(unknown_retried);
     let mut report = judge(&balance, unknown_retried);
+    for who in stuck {
+        report.findings.add(Violation::Stuck { who, waited: REST_MAX });
+    }
     for (who, is_stuck) in [("producers", ended.is_err()), ("consumers", read.is_err())] {
         if is_stuck {
             let who = format!("the end of {who}");
@@ -195,6 +199,24 @@ async fn watch(
         }
     }
     strikes
+}
+
+/// Waits until everybody goes forward again; who does not.
+async fn recover(board: &Board, log: &dyn Log) -> Vec<String> {
+    let since = board.clock.micros();
+    let start = board.clock.elapsed();
+    let behind = || {
+        let is_behind = |progress: &Progress| progress.last_start() <= since;
+        let producers = (0..PRODUCERS).filter(|id| is_behind(&board.producing[usize::from(*id)]));
+        let consumers = (0..CONSUMERS).filter(|id| is_behind(&board.consuming[usize::from(*id)]));
+        let producers = producers.map(|id| format!("producer {id}"));
+        producers.chain(consumers.map(|id| format!("consumer {id}"))).collect::<Vec<_>>()
+    };
+    while !behind().is_empty() && board.clock.elapsed() - start < REST_MAX {
+        rest(LOOK_EVERY).await;
+        log.status(&board.status());
+    }
+    behind()
 }
 
 /// Waits until everything that was acknowledged has been read.
