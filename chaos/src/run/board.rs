@@ -99,7 +99,8 @@ pub(crate) const LANES: u16 = 2;
 const BUG_EVERY: u64 = 400;
 
 impl Board {
-    pub(crate) fn new(random: &Random, pace: Duration, bug: Option<Bug>) -> Self {
+    /// For producers of so many tasks each.
+    pub(crate) fn new(random: &Random, lanes: u16, pace: Duration, bug: Option<Bug>) -> Self {
         let pairs = usize::from(PRODUCERS) * usize::from(PARTITIONS);
         let progress = |count: u16| (0..count).map(|_| Progress::default()).collect();
         Self {
@@ -116,7 +117,7 @@ impl Board {
             read: AtomicU64::new(0),
             errors: Mutex::default(),
             counters: (0..pairs).map(|_| AtomicU64::new(0)).collect(),
-            producing: progress(PRODUCERS * LANES),
+            producing: progress(PRODUCERS * lanes),
             consuming: progress(CONSUMERS),
             reached: (0..PARTITIONS).map(|_| AtomicI64::new(-1)).collect(),
         }

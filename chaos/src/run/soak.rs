@@ -64,7 +64,7 @@ fn open(book: &Book) -> MutexGuard<'_, Window> {
 pub async fn soak(settings: &Settings, gauges: &Gauges, log: &dyn Log) -> Result<Report, Failure> {
     let limits = Limits { partition_bytes: RETENTION, ..Limits::default() };
     let site = Site::start(super::Transport::Tls, limits, TOKEN_LIFE).await?;
-    let board = Arc::new(Board::new(&Random::new(settings.seed), BATCH_EVERY, None));
+    let board = Arc::new(Board::new(&Random::new(settings.seed), 1, BATCH_EVERY, None));
     let book: Book = Arc::new(Mutex::new(Window::new(PRODUCERS, PARTITIONS, WINDOW)));
     let deadlines = deadlines();
     let mut tasks = JoinSet::new();

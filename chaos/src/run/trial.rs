@@ -129,7 +129,7 @@ impl Crew {
     /// Sets everybody to work.
     fn start(site: &Site, settings: &Settings, deadlines: Deadlines) -> Result<Self, Failure> {
         let random = Random::new(settings.seed);
-        let board = Arc::new(Board::new(&random, settings.pace, settings.bug));
+        let board = Arc::new(Board::new(&random, LANES, settings.pace, settings.bug));
         let shared = random.fork(3).chance(50);
         let manner = if settings.retries { Manner::Mixed } else { Manner::Bare };
         let mut crew =
