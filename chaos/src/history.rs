@@ -158,6 +158,8 @@ pub struct History {
     pub logs: Vec<Log>,
     /// Every consumer.
     pub readers: Vec<Reader>,
+    /// Producers whose sends to a partition are stored in the order of their counters.
+    pub ordered: Vec<u16>,
     /// How often the producers say that they sent something again without knowing what had become
     /// of it: the most that may be stored twice.
     pub unknown_retried: u64,

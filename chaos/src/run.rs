@@ -144,5 +144,7 @@ fn failed(error: impl fmt::Display) -> Failure {
 const PARTITIONS: u16 = 4;
 /// Producers, each with a connection of its own or shared with a consumer.
 const PRODUCERS: u16 = 4;
+/// The producer whose sends are stored in the order of the calls.
+const ORDERED: u16 = 0;
 /// Consumers, one for each partition.
 const CONSUMERS: u16 = PARTITIONS;

@@ -143,16 +143,20 @@ fn order(history: &History, places: &Places, findings: &mut Findings) {
             stream.push((send, head.first));
         }
     }
-    for by_start in streams.values_mut() {
-        by_start.sort_by_key(|(send, _)| send.start);
+    for ((producer, _), by_start) in &mut streams {
+        // Of an ordered producer one call follows on the other, however long their outcomes take.
+        let is_ordered = history.ordered.contains(producer);
+        let start = |send: &Send| if is_ordered { send.first } else { send.start };
+        let end = |send: &Send| if is_ordered { send.first } else { send.end };
+        by_start.sort_by_key(|(send, _)| start(send));
         let mut by_end: Vec<_> = by_start.clone();
         by_end.retain(|(send, _)| send.outcome == Outcome::Acked);
-        by_end.sort_by_key(|(send, _)| send.end);
+        by_end.sort_by_key(|(send, _)| end(send));
         let mut ended = by_end.into_iter().peekable();
         // The last in the log of those that had ended before the one at hand began.
         let mut last: Option<(&Send, i64)> = None;
         for &mut (later, later_at) in by_start {
-            while let Some(next) = ended.next_if(|(send, _)| send.end < later.start) {
+            while let Some(next) = ended.next_if(|(send, _)| end(send) < start(later)) {
                 last = Some(last.map_or(next, |last| if last.1 > next.1 { last } else { next }));
             }
             if let Some((earlier, earlier_at)) = last.filter(|(_, at)| *at > later_at) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use eventhubs_client::{Error, Hub, PartitionId, Producer};
 use futures_util::future::join_all;
 
+use super::ORDERED;
 use super::board::{Board, LANES, Phase};
 use super::clock::rest;
 use super::site::Deadlines;
@@ -58,7 +59,7 @@ impl Task {
 impl Work {
     /// One operation.
     async fn step(&mut self) {
-        let partition = self.random.below(u64::from(self.task.partitions)) as u16;
+        let partition = self.partition();
         match self.random.below(100) {
             0..=49 => self.single(partition).await,
             50..=69 => self.burst(partition).await,
@@ -66,6 +67,16 @@ impl Work {
             94..=96 => self.ask(partition).await,
             _ => self.give_up(partition).await,
         }
+    }
+
+    /// A partition. Those of an ordered producer have one task each, whose calls follow each other.
+    fn partition(&mut self) -> u16 {
+        let Task { producer, lane, partitions, .. } = self.task;
+        let (first, count) = match producer == ORDERED {
+            true => (lane * (partitions / LANES), partitions / LANES),
+            false => (0, partitions),
+        };
+        first + self.random.below(u64::from(count)) as u16
     }
 
     /// Takes the counters of new events; the send as it begins.

@@ -18,7 +18,7 @@ use eventhubs_emulator::{
 };
 use tokio::net::TcpStream;
 
-use super::{Failure, PARTITIONS, Transport, failed};
+use super::{Failure, ORDERED, PARTITIONS, Transport, failed};
 use crate::history::{Content, Log};
 use crate::stamp::Damage;
 
@@ -82,7 +82,8 @@ impl Site {
 
     /// A client of the hub: the n-th of its role.
     pub(crate) fn hub(&self, role: &str, number: u16, manner: Manner) -> Result<Hub, Failure> {
-        let options = options(manner, number).with_identifier(format!("{role}-{number}"));
+        let mut options = options(manner, number).with_identifier(format!("{role}-{number}"));
+        options.ordered = number == ORDERED;
         let text = self.emulator.connection_string_for(HUB);
         let of_text = |options| Hub::from_connection_string_with(&text, None, options);
         match (self.transport, self.emulator.listeners().first()) {
@@ -168,6 +169,11 @@ const TOTAL: Duration = Duration::from_secs(12);
 /// Waits between tries: the first, and the longest.
 const DELAYS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
+/// Some clients make links anew after so few deliveries.
+const WORN_AFTER: u64 = 1_000;
+/// Silence that consumers doubt.
+const STALL: Duration = Duration::from_secs(1);
+
 /// Options with which nothing takes longer than a short run bears. Clients differ in how they try
 /// again, by their number.
 fn options(manner: Manner, number: u16) -> HubOptions {
@@ -180,6 +186,9 @@ fn options(manner: Manner, number: u16) -> HubOptions {
     options.request_timeout = seconds(2);
     options.close_timeout = seconds(1);
     options.idle_timeout = seconds(2);
+    if number % 4 == 3 {
+        options.link_deliveries_max = WORN_AFTER;
+    }
     let retry = match (manner, number % 4) {
         (Manner::Bare, _) => RetryOptions::none(),
         (Manner::Steadfast, _) | (_, 0) => RetryOptions::unlimited(),
@@ -193,7 +202,8 @@ fn options(manner: Manner, number: u16) -> HubOptions {
 /// How a consumer attaches again: for ever, or as long as any other call.
 pub(crate) fn receive_options(number: u16) -> ReceiveOptions {
     let retry = RetryOptions::unlimited().with_delays(DELAYS.0, DELAYS.1);
-    ReceiveOptions::default().with_retry(match number % 2 {
+    let options = ReceiveOptions::default().with_watchdog(Some(STALL));
+    options.with_retry(match number % 2 {
         0 => retry,
         _ => retry.with_total(TOTAL),
     })

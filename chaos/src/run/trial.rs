@@ -16,7 +16,9 @@ use super::disorder::{Disorder, Struck};
 use super::producing::Task;
 use super::report::Report;
 use super::site::{Deadlines, Manner, Site, deadlines};
-use super::{CONSUMERS, Failure, Gauges, Log, PARTITIONS, PRODUCERS, Settings, Silent, failed};
+use super::{
+    CONSUMERS, Failure, Gauges, Log, ORDERED, PARTITIONS, PRODUCERS, Settings, Silent, failed,
+};
 use crate::history::{History, Reader, Send};
 use crate::oracle;
 use crate::random::Random;
@@ -234,7 +236,8 @@ async fn once(settings: &Settings, log: &dyn Log) -> Result<Report, Failure> {
     site.emulator.shutdown().await;
     let unknown_retried = statistics.iter().map(|one| one.unknown_retried).sum();
     let logs = site.logs(board.run)?;
-    let history = History { sends, logs, readers, unknown_retried, withheld: struck.withheld };
+    let (ordered, withheld) = (vec![ORDERED], struck.withheld);
+    let history = History { sends, logs, readers, ordered, unknown_retried, withheld };
     board.measures.judge(&mut findings);
     let mut report = judge(&history, findings);
     report.stalls(&board);

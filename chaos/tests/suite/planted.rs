@@ -163,6 +163,27 @@ fn sends_in_the_wrong_order_are_found() {
 }
 
 #[test]
+fn overlapping_sends_of_an_ordered_producer_in_the_wrong_order_are_found() {
+    found(&["reordered"], |history, random| {
+        history.ordered = vec![0, 1, 2];
+        let index = stored_send(history, random, Outcome::Acked);
+        let Some(send) = index.map(|index| history.sends[index]) else { return false };
+        let partition = usize::from(send.partition);
+        let events = &mut history.logs[partition].events;
+        let earlier = history.sends.iter().any(|one| {
+            let same = (one.producer, one.partition) == (send.producer, send.partition);
+            let is_there = events.contains(&Content::Event(one.event(0)));
+            same && one.first < send.first && one.outcome == Outcome::Acked && is_there
+        });
+        // As if it had been called before all others.
+        let moved: Vec<_> = send.events().map(Content::Event).collect();
+        events.retain(|content| !moved.contains(content));
+        events.splice(0..0, moved);
+        earlier
+    });
+}
+
+#[test]
 fn a_send_that_is_stored_twice_without_a_reason_is_found() {
     found(&["doubled"], |history, random| {
         let Some(index) = stored_send(history, random, Outcome::Acked) else { return false };
