@@ -4,6 +4,7 @@ mod board;
 mod clock;
 mod consuming;
 mod disorder;
+mod fleet;
 mod measure;
 mod producing;
 mod report;

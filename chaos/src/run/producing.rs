@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventhubs_client::{Error, Hub, PartitionId, Producer};
+use eventhubs_client::{Error, ErrorKind, Hub, PartitionId, Producer};
 use futures_util::future::join_all;
 
 use super::ORDERED;
 use super::board::{Board, LANES, Phase};
 use super::clock::rest;
+use super::fleet::Fleet;
 use super::site::Deadlines;
 use crate::history::{Outcome, Send};
 use crate::random::Random;
@@ -20,15 +21,25 @@ const MANY: u64 = 16;
 /// Bytes of most events at most, and of a few that need several frames.
 const SMALL: u64 = 2_000;
 const LARGE: u64 = 150_000;
+/// A producer starts over once in so many operations.
+const RESTARTS_ONCE_IN: u64 = 2_000;
 
 /// One of the tasks of a producer.
 pub(crate) struct Task {
     pub(crate) board: Arc<Board>,
+    pub(crate) fleet: Arc<Fleet>,
     pub(crate) hub: Hub,
     pub(crate) producer: u16,
     pub(crate) lane: u16,
     pub(crate) partitions: u16,
     pub(crate) deadlines: Deadlines,
+}
+
+impl Task {
+    /// Producers of its hub, by partition.
+    fn producers(&self) -> Vec<Producer> {
+        (0..self.partitions).map(|id| self.hub.producer(PartitionId::from(id))).collect()
+    }
 }
 
 /// What a task needs while it runs.
@@ -44,8 +55,7 @@ impl Task {
     /// Sends until the run drains; what became of everything.
     pub(crate) async fn run(self) -> Vec<Send> {
         let random = self.board.random.fork(1_000 + u64::from(self.producer * LANES + self.lane));
-        let producers =
-            (0..self.partitions).map(|id| self.hub.producer(PartitionId::from(id))).collect();
+        let producers = self.producers();
         let tamper = self.board.tamper();
         let mut work = Work { task: self, random, tamper, producers, sends: Vec::new() };
         while !work.task.board.is(Phase::Draining) {
@@ -60,6 +70,9 @@ impl Work {
     /// One operation.
     async fn step(&mut self) {
         let partition = self.partition();
+        if self.task.fleet.may_restart && self.random.below(RESTARTS_ONCE_IN) == 0 {
+            self.restart().await;
+        }
         match self.random.below(100) {
             0..=49 => self.single(partition).await,
             50..=69 => self.burst(partition).await,
@@ -77,6 +90,23 @@ impl Work {
             false => (0, partitions),
         };
         first + self.random.below(u64::from(count)) as u16
+    }
+
+    /// Starts over with a new hub and closes the old one, whatever it is doing for the other task.
+    async fn restart(&mut self) {
+        let Ok(hub) = self.task.fleet.launch("producer", self.task.producer) else { return };
+        let old = std::mem::replace(&mut self.task.hub, hub);
+        self.producers = self.task.producers();
+        let limit = self.task.deadlines.close;
+        self.task.board.measures.measured("close of a hub at work", limit, old.close()).await;
+    }
+
+    /// Goes on with the hub that the other task has opened.
+    fn follow(&mut self) {
+        if let Some(hub) = self.task.fleet.latest("producer", self.task.producer) {
+            self.task.hub = hub;
+            self.producers = self.task.producers();
+        }
     }
 
     /// Takes the counters of new events; the send as it begins.
@@ -109,10 +139,15 @@ impl Work {
                 let lane = usize::from(send.producer * LANES + self.task.lane);
                 board.producing[lane].note(send.start, send.end);
             }
-            Some(Err(error)) => board.note_error("send", &error),
+            Some(Err(error)) => {
+                board.note_error("send", &error);
+                if error.kind() == ErrorKind::Closed {
+                    self.follow();
+                }
+            }
             None => {}
         }
-        board.note_outcome(send.outcome, send.count);
+        self.task.board.note_outcome(send.outcome, send.count);
         send.outcome = self.tamper.outcome(send.outcome);
         self.sends.push(send);
     }
@@ -162,7 +197,10 @@ impl Work {
         let made = self.task.board.measures.measured("making of a batch", limit, made).await;
         let mut batch = match made {
             Some(Ok(batch)) => batch,
-            Some(Err(error)) => return self.task.board.note_error("making of a batch", &error),
+            Some(Err(error)) => {
+                self.task.board.note_error("making of a batch", &error);
+                return self.follow();
+            }
             None => return,
         };
         let mut count = 1 + self.random.below(MANY) as u32;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventhubs_client::{Hub, Statistics};
+use eventhubs_client::Statistics;
 use eventhubs_emulator::Limits;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -13,6 +13,7 @@ use super::board::{Board, LANES, Phase};
 use super::clock::rest;
 use super::consuming::Consumer;
 use super::disorder::{Disorder, Struck};
+use super::fleet::Fleet;
 use super::producing::Task;
 use super::report::Report;
 use super::site::{Deadlines, Manner, Site, deadlines};
@@ -122,32 +123,33 @@ impl Left {
 /// Everybody in a run.
 struct Crew {
     board: Arc<Board>,
-    hubs: Vec<Hub>,
+    fleet: Arc<Fleet>,
     producers: JoinSet<Vec<Send>>,
     consumers: JoinSet<Reader>,
 }
 
 impl Crew {
     /// Sets everybody to work.
-    fn start(site: &Site, settings: &Settings, deadlines: Deadlines) -> Result<Self, Failure> {
+    fn start(site: &Arc<Site>, settings: &Settings, deadlines: Deadlines) -> Result<Self, Failure> {
         let random = Random::new(settings.seed);
-        let board = Arc::new(Board::new(&random, LANES, settings.pace, settings.bug));
         let shared = random.fork(3).chance(50);
         let manner = if settings.retries { Manner::Mixed } else { Manner::Bare };
-        let mut crew =
-            Self { board, hubs: Vec::new(), producers: JoinSet::new(), consumers: JoinSet::new() };
+        let fleet = Arc::new(Fleet::new(Arc::clone(site), manner, !shared && settings.faults));
+        let board = Arc::new(Board::new(&random, LANES, settings.pace, settings.bug));
+        let mut crew = Self { board, fleet, producers: JoinSet::new(), consumers: JoinSet::new() };
         for producer in 0..PRODUCERS {
-            let hub = crew.hub(site, "producer", producer, manner)?;
+            let hub = crew.fleet.launch("producer", producer)?;
             for lane in 0..LANES {
                 let (board, hub) = (Arc::clone(&crew.board), hub.clone());
-                let task = Task { board, hub, producer, lane, partitions: PARTITIONS, deadlines };
+                let (fleet, partitions) = (Arc::clone(&crew.fleet), PARTITIONS);
+                let task = Task { board, fleet, hub, producer, lane, partitions, deadlines };
                 crew.producers.spawn(task.run());
             }
         }
         for consumer in 0..CONSUMERS {
-            let hub = match shared {
-                true => crew.hubs[usize::from(consumer)].clone(),
-                false => crew.hub(site, "consumer", consumer, manner)?,
+            let hub = match crew.fleet.latest("producer", consumer).filter(|_| shared) {
+                Some(hub) => hub,
+                None => crew.fleet.launch("consumer", consumer)?,
             };
             let (board, partition) = (Arc::clone(&crew.board), consumer);
             let mut tamper = board.tamper();
@@ -159,18 +161,6 @@ impl Crew {
             });
         }
         Ok(crew)
-    }
-
-    fn hub(
-        &mut self,
-        site: &Site,
-        role: &str,
-        number: u16,
-        manner: Manner,
-    ) -> Result<Hub, Failure> {
-        let hub = site.hub(role, number, manner)?;
-        self.hubs.push(hub.clone());
-        Ok(hub)
     }
 
     /// Who has not gone forward since a moment, when partitions ended where they did then.
@@ -200,7 +190,7 @@ impl Crew {
 async fn once(settings: &Settings, log: &dyn Log) -> Result<Report, Failure> {
     let limits =
         Limits { partition_bytes: 1 << 30, partition_events: 100_000_000, ..Limits::default() };
-    let site = Site::start(settings.transport, limits, TOKEN_LIFE).await?;
+    let site = Arc::new(Site::start(settings.transport, limits, TOKEN_LIFE).await?);
     let deadlines = deadlines();
     let mut crew = Crew::start(&site, settings, deadlines)?;
     let board = Arc::clone(&crew.board);
@@ -221,8 +211,8 @@ async fn once(settings: &Settings, log: &dyn Log) -> Result<Report, Failure> {
     catch_up(&site, &crew, &mut findings, log).await;
     board.advance(Phase::Over);
     let readers = join(&mut crew.consumers, REST_MAX, "consumers", &mut findings).await?;
-    let statistics: Vec<_> = crew.hubs.iter().map(Hub::statistics).collect();
-    for hub in &crew.hubs {
+    let statistics = crew.fleet.statistics();
+    for hub in crew.fleet.hubs() {
         let closed = board.measures.measured("close of a hub", deadlines.close, hub.close()).await;
         if closed.is_none() {
             let (who, waited) = ("the close of a hub".to_owned(), deadlines.close);

@@ -75,3 +75,19 @@ async fn a_client_that_is_stuck_or_leaves_something_behind_is_found_in_a_whole_r
     found(Bug::Stall, &["stuck", "undelivered"]).await;
     found(Bug::Linger, &["kept"]).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn runs_under_faults_keep_every_promise() {
+    let seeds = match std::env::var("CHAOS_SEED").map(|seed| seed.parse()) {
+        Ok(Ok(seed)) => seed..seed + 1,
+        _ => 0..5,
+    };
+    for seed in seeds {
+        println!("CHAOS_SEED={seed}");
+        let mut settings = Settings::new(seed, LENGTH);
+        settings.transport = Transport::Memory;
+        settings.pace = Duration::from_millis(20);
+        let report = run::client(&settings, &Gauges::NONE, &Silent).await.expect("it runs");
+        assert!(report.findings.is_empty(), "seed {seed}\n{report}");
+    }
+}
