@@ -247,7 +247,7 @@ struct Owner {
     making: JoinSet<Made>,
     /// For those that end without a word.
     under_way: HashMap<Id, (Part, Generation)>,
-    /// The token on the connection, and when it was put.
+    /// The latest token, and when the making of what it was put with began.
     token: Option<(Token, Instant)>,
 }
 
@@ -343,8 +343,8 @@ impl Owner {
     fn drop_part(&mut self, part: Part, generation: Generation) {
         self.held.remove(&part);
         if part == Part::Connection {
+            // The token stays known: one that was refused must not come back with the next one.
             self.held.clear();
-            self.token = None;
         }
         self.machine.lost(part, generation, clock::now());
     }
