@@ -14,6 +14,7 @@ mod deliveries;
 #[cfg(all(feature = "entra", feature = "tls-aws-lc-rs"))]
 mod entra;
 mod environment;
+mod hostile;
 mod information;
 mod input;
 mod input_content;
@@ -34,6 +35,7 @@ mod renewal;
 mod resume;
 mod retry_send;
 mod send;
+mod slow;
 mod stolen;
 mod support;
 #[cfg(feature = "tls-aws-lc-rs")]

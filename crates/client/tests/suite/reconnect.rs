@@ -2,76 +2,13 @@
 //! `docs/faults.md` where they concern the connection, its token and its request links. On the
 //! paused clock, in memory.
 
-use std::time::Duration;
-
-use eventhubs_client::{ErrorKind, Hub, HubOptions, Operation, PartitionId, RetryOptions};
-use eventhubs_emulator::{
-    Config, DEFAULT_HUB, Direction, Effect, Emulator, Fault, HubConfig, Network, Point, Reason,
-    Role, Scope,
-};
+use eventhubs_client::{ErrorKind, HubOptions, Operation, PartitionId, RetryOptions};
+use eventhubs_emulator::{DEFAULT_HUB, Direction, Effect, Fault, Point, Reason, Role, Scope};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use crate::support::within_paused;
-
-const SECOND: Duration = Duration::from_secs(1);
-const HOST: &str = "one.example";
-
-/// An emulator that is reached by a name, and a hub on it with the defaults of everybody.
-struct World {
-    network: Network,
-    emulator: Emulator,
-    hub: Hub,
-}
-
-async fn emulator() -> Emulator {
-    let hub = HubConfig::new(DEFAULT_HUB, 32);
-    Emulator::start(Config::default().with_hub_config(hub).in_memory()).await.expect("it starts")
-}
-
-/// The emulator's own key, at a name of the network.
-fn text() -> String {
-    format!(
-        "Endpoint=sb://{HOST};SharedAccessKeyName=RootManageSharedAccessKey;\
-         SharedAccessKey=SAS_KEY_VALUE;EntityPath={DEFAULT_HUB};UseDevelopmentEmulator=true"
-    )
-}
-
-impl World {
-    async fn new() -> Self {
-        Self::with(HubOptions::default()).await
-    }
-
-    async fn with(options: HubOptions) -> Self {
-        let (network, emulator) = (Network::new(), emulator().await);
-        network.point(HOST, &emulator);
-        let options = options.with_connector(network.connector());
-        let hub = Hub::from_connection_string_with(&text(), None, options).expect("it is valid");
-        Self { network, emulator, hub }
-    }
-
-    /// Whether a question is answered, and after how long.
-    async fn ask(&self) -> (Result<(), eventhubs_client::Error>, Duration) {
-        let start = Instant::now();
-        let answer = within_paused(self.hub.runtime_information()).await.map(drop);
-        (answer, start.elapsed())
-    }
-
-    /// It is answered, after no more than `limit`.
-    async fn answers_within(&self, limit: Duration) {
-        let (answer, took) = self.ask().await;
-        answer.expect("answered");
-        assert!(took <= limit, "{took:?}");
-    }
-}
-
-fn seconds(count: u64) -> Duration {
-    Duration::from_secs(count)
-}
-
-async fn pass(time: Duration) {
-    let _ = tokio::time::timeout(time, std::future::pending::<()>()).await;
-}
+use crate::support::world::{HOST, SECOND, World, emulator, pass, seconds};
 
 #[tokio::test(start_paused = true)]
 async fn n01_a_refused_connect_is_tried_again_and_named_when_it_stays_refused() {

@@ -4,6 +4,7 @@ pub(crate) mod peer;
 #[cfg(feature = "tls-aws-lc-rs")]
 pub(crate) mod tls;
 pub(crate) mod wire;
+pub(crate) mod world;
 
 use std::future::Future;
 use std::sync::Arc;
