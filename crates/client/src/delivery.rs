@@ -100,8 +100,10 @@ impl Delivery {
             return Error::of_send(failure, link.entity());
         };
         match closed {
-            // We left the link ourselves, while this was on the way to it.
-            LinkClosed::Local if !self.hub.is_closed() => lost(),
+            _ if self.hub.is_closed() => {
+                let closed = Error::closed(Operation::Send, link.entity());
+                closed.with_unknown(failure.may_have_been_sent())
+            }
             LinkClosed::Remote(Some(error))
                 if error.condition.as_str() == names::MESSAGE_SIZE_EXCEEDED =>
             {

@@ -218,18 +218,14 @@ impl Error {
         })
     }
 
+    /// A link that is gone. One that this end has left is lost like any other: whether the hub was
+    /// closed is for those to say who know the hub.
     pub(crate) fn of_link(closed: &LinkClosed, operation: Operation, entity: &str) -> Self {
         match closed {
             LinkClosed::Remote(Some(error)) => {
                 Self::of_peer(error, Place::Detach, operation, entity)
             }
             LinkClosed::Connection(reason) => Self::of_close(reason, operation, entity),
-            LinkClosed::Local => Self::new(
-                ErrorKind::Closed,
-                operation,
-                entity,
-                "the link was closed by this program",
-            ),
             LinkClosed::Violation(_) => {
                 // Only the link has to be made anew, as the peer speaks well otherwise.
                 let verdict = Verdict { recovery: Recovery::Link, ..condition::local::BAD_FRAME };
@@ -246,8 +242,6 @@ impl Error {
             CloseReason::Remote(Some(error)) => {
                 Self::of_peer(error, Place::Close, operation, entity)
             }
-            // We closed, whether or not the peer answered.
-            CloseReason::Local | CloseReason::CloseTimeout => Self::closed(operation, entity),
             CloseReason::ProtocolHeader(_) => Self::of_verdict(
                 condition::local::BAD_PROTOCOL_HEADER,
                 operation,
@@ -344,6 +338,16 @@ impl Error {
                 inner.kind = ErrorKind::TooLarge { size, limit };
             }
         })
+    }
+
+    /// Trying again would not help.
+    pub(crate) fn for_good(self) -> Self {
+        self.map(|inner| inner.verdict.retry = Retry::No)
+    }
+
+    /// Trying again before this has passed would not help.
+    pub(crate) fn with_wait(self, wait: Option<Duration>) -> Self {
+        self.map(|inner| inner.stated_wait = wait)
     }
 
     /// Adds what may be behind it.

@@ -134,8 +134,10 @@ async fn attach_cbs(connection: &Connection, target: &Target) -> Result<Rpc, Err
 async fn put_token(rpc: &Rpc, target: &Target) -> Result<Token, Error> {
     let entity = target.hub.as_str();
     let audience = &target.audience;
-    let token =
-        target.tokens.token(audience).await.map_err(|error| Error::of_token(error, entity))?;
+    let token = target.tokens.token(audience).await.map_err(|error| {
+        // Until then the provider's failure is remembered, and nobody asks it.
+        Error::of_token(error, entity).with_wait(target.tokens.retry_due_in(audience))
+    })?;
     let answer = rpc
         .request(Operation::Authorize, entity, |id, reply_to| {
             let secret = token.secret().expose();
@@ -148,10 +150,12 @@ async fn put_token(rpc: &Rpc, target: &Target) -> Result<Token, Error> {
             target.tokens.invalidate(audience, &token);
             let skew = target.tokens.clock_skew(&token, &error.to_string());
             let error = Error::of_answer(error, Operation::Authorize, entity);
-            Err(match skew {
+            let error = match skew {
                 Some(skew) => error.with_hint(skew),
                 None => error,
-            })
+            };
+            // Its provider has no other.
+            Err(if token.is_renewable() { error } else { error.for_good() })
         }
     }
 }

@@ -179,7 +179,8 @@ impl Attempts {
         let delay = backoff.delay(self.failed, random);
         match verdict.meaning {
             Meaning::ServerBusy => spread(delay.max(gate::rest(stated)), random),
-            _ => delay,
+            // Before that it would be told the same again.
+            _ => delay.max(stated.unwrap_or_default()),
         }
     }
 

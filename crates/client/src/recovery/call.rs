@@ -26,12 +26,12 @@ pub(crate) struct Call<'a> {
 /// One try of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Try {
-    /// From 1.
-    pub(crate) number: u32,
     /// What the failure before says to rebuild first; nothing on the first try.
     pub(crate) recovery: Recovery,
     /// Whether the token is to be fetched anew.
     pub(crate) fresh_token: bool,
+    /// Whether the try before was not answered at all.
+    pub(crate) unanswered: bool,
     /// When the try before began, which is what failed.
     pub(crate) since: Option<Instant>,
     /// When the whole call has to be over.
@@ -42,13 +42,14 @@ impl Try {
     /// The only one, which may take until `deadline`.
     pub(crate) fn only(deadline: Instant) -> Self {
         let recovery = Recovery::None;
-        Self { number: 1, recovery, fresh_token: false, since: None, deadline }
+        let (fresh_token, unanswered) = (false, false);
+        Self { recovery, fresh_token, unanswered, since: None, deadline }
     }
 
     /// What this try needs that the one before did not have.
     pub(crate) fn anew(self) -> Anew {
-        let Self { since, recovery, fresh_token, .. } = self;
-        Anew { since, recovery, fresh_token }
+        let Self { since, recovery, fresh_token, unanswered, .. } = self;
+        Anew { since, recovery, fresh_token, unanswered }
     }
 }
 
@@ -132,6 +133,12 @@ impl<'a> Tries<'a> {
     /// When there is none: the last error, with what became of the call.
     pub(crate) async fn after(&mut self, error: Error) -> Result<Try, Error> {
         let (shared, now, verdict) = (self.shared, clock::now(), error.verdict());
+        if shared.is_closed() {
+            let unknown = error.may_have_been_sent();
+            let closed = Error::closed(self.call.operation, self.call.entity);
+            self.attempts.failed(&error, self.call.retry, now, 0);
+            return Err(self.give_up(closed.with_unknown(unknown), Reason::NotRetryable));
+        }
         let is_busy = verdict.meaning == Meaning::ServerBusy;
         // Whoever hears of it first pays for all that it strikes.
         let pays = match is_busy {
@@ -163,11 +170,10 @@ impl<'a> Tries<'a> {
     }
 
     fn next(&mut self, recovery: Recovery, fresh_token: bool) -> Try {
-        let failures = self.attempts.failures();
-        let since = (failures > 0).then_some(self.began);
+        let since = (self.attempts.failures() > 0).then_some(self.began);
+        let unanswered = self.last.as_ref().is_some_and(|last| last.kind() == ErrorKind::Timeout);
         self.began = clock::now();
-        let number = failures.saturating_add(1);
-        Try { number, recovery, fresh_token, since, deadline: self.deadline() }
+        Try { recovery, fresh_token, unanswered, since, deadline: self.deadline() }
     }
 
     /// When the whole call has to be over.

@@ -30,6 +30,17 @@ pub(crate) enum Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Generation(u64);
 
+/// What came of a making.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The part is there.
+    Made,
+    /// It failed, as it may while the service is in trouble.
+    Failed,
+    /// It was refused for a reason that no waiting mends: the next caller is told as soon.
+    Refused,
+}
+
 /// What the owner has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -107,16 +118,18 @@ impl Machine {
         &mut self,
         part: Part,
         generation: Generation,
-        succeeded: bool,
+        ending: Ending,
         now: Instant,
         random: u64,
     ) {
         if !self.is_making(part, generation) {
             return;
         }
-        match succeeded {
-            true => self.succeeded(part, generation, now),
-            false => self.failed(part, now, random),
+        let failures = self.slot(part).failures;
+        match ending {
+            Ending::Made => self.succeeded(part, generation, now),
+            Ending::Failed => self.failed(part, failures.saturating_add(1), now, random),
+            Ending::Refused => self.failed(part, 1, now, random),
         }
     }
 
@@ -208,13 +221,13 @@ impl Machine {
         }
     }
 
-    fn failed(&mut self, part: Part, now: Instant, random: u64) {
+    fn failed(&mut self, part: Part, failures: u32, now: Instant, random: u64) {
         let backoff = self.backoff;
         let slot = self.slot(part);
         slot.stand = Stand::Down;
         slot.wanted = false;
-        slot.failures = slot.failures.saturating_add(1);
-        slot.rested = backoff.map(|backoff| now + backoff.delay(slot.failures, random));
+        slot.failures = failures;
+        slot.rested = backoff.map(|backoff| now + backoff.delay(failures, random));
         let rested = slot.rested;
         self.actions.push_back(Action::Failed { part, cause: part });
         match part {

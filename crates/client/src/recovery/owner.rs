@@ -7,12 +7,12 @@ use std::time::Instant;
 
 use eventhubs_auth::Token;
 use eventhubs_protocol::PartitionId;
-use eventhubs_protocol::condition::Recovery;
+use eventhubs_protocol::condition::{Recovery, Retry};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::clock;
-use super::machine::{Action, Generation, Machine, Part};
+use super::machine::{Action, Ending, Generation, Machine, Part};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::links::SendLink;
 use crate::live::{Live, Target};
@@ -31,12 +31,14 @@ pub(crate) struct Anew {
     pub(crate) recovery: Recovery,
     /// Whether the service did not take the token.
     pub(crate) fresh_token: bool,
+    /// Whether that try was not answered at all, so that the connection may be one in name only.
+    pub(crate) unanswered: bool,
 }
 
 impl Anew {
     /// Whatever is there will do.
     pub(crate) const NOTHING: Self =
-        Self { since: None, recovery: Recovery::None, fresh_token: false };
+        Self { since: None, recovery: Recovery::None, fresh_token: false, unanswered: false };
 
     /// Whether something made at `made` is too old.
     fn is_stale(self, recovery: Recovery, made: Instant) -> bool {
@@ -293,6 +295,9 @@ impl Owner {
         if part != Part::Connection {
             self.retire(part, Recovery::Link, anew, now);
         }
+        if anew.unanswered {
+            self.ask_for_a_sign_of_life(anew, now);
+        }
         self.wait(part, reply);
         self.machine.want(part, now);
     }
@@ -338,6 +343,24 @@ impl Owner {
             let generation = held.generation;
             self.drop_part(part, generation);
         }
+    }
+
+    /// Puts the token again, which a sound connection answers whatever else is wrong: one that
+    /// does not is left when the answer is overdue.
+    fn ask_for_a_sign_of_life(&mut self, anew: Anew, now: Instant) {
+        let heard = self.token.as_ref().map(|(_, put)| *put);
+        let is_older = heard.zip(anew.since).is_some_and(|(heard, since)| heard <= since);
+        if is_older && self.machine.up(Part::Connection).is_some() {
+            self.machine.renew(Part::Token, now);
+        }
+    }
+
+    /// Leaves the connection: something on it that always has an answer had none.
+    fn leave_connection(&mut self) {
+        let Some(held) = self.held.get(&Part::Connection) else { return };
+        held.value.leave();
+        let generation = held.generation;
+        self.drop_part(Part::Connection, generation);
     }
 
     fn drop_part(&mut self, part: Part, generation: Generation) {
@@ -405,7 +428,15 @@ impl Owner {
             // For a connection that is gone; dropping the value lets go of it.
             return;
         }
-        let succeeded = result.is_ok();
+        let ending = match &result {
+            Ok(_) => Ending::Made,
+            Err(error) => match error.verdict().retry {
+                Retry::No | Retry::WithFreshToken => Ending::Refused,
+                _ => Ending::Failed,
+            },
+        };
+        let is_silent = part == Part::Token
+            && result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Timeout);
         match result {
             Ok(value) => self.hold(part, Holding { value, made: now, generation }, began),
             Err(error) => {
@@ -417,8 +448,11 @@ impl Owner {
                 self.errors.insert(part, error);
             }
         }
-        self.machine.made(part, generation, succeeded, now, clock::random());
-        if succeeded && matches!(part, Part::Connection | Part::Token) {
+        self.machine.made(part, generation, ending, now, clock::random());
+        if is_silent {
+            self.leave_connection();
+        }
+        if ending == Ending::Made && matches!(part, Part::Connection | Part::Token) {
             let target = &self.kept.target;
             let due = target.tokens.renewal_due_in(&target.audience);
             self.machine.set_renewal(due.map(|due| now + due));

@@ -29,7 +29,7 @@ fn connected() -> (Machine, Instant, Generation) {
     let (mut machine, now) = machine();
     machine.want(Part::Connection, now);
     let generation = making(&mut machine, Part::Connection);
-    machine.made(Part::Connection, generation, true, now, 0);
+    machine.made(Part::Connection, generation, Ending::Made, now, 0);
     actions(&mut machine);
     (machine, now, generation)
 }
@@ -43,7 +43,7 @@ fn a_part_waits_for_its_connection_and_many_wanters_make_one_making() {
     let connection = making(&mut machine, Part::Connection);
     machine.want(LINK, now);
     assert_eq!(actions(&mut machine), []);
-    machine.made(Part::Connection, connection, true, now, 0);
+    machine.made(Part::Connection, connection, Ending::Made, now, 0);
     let made = actions(&mut machine);
     let count = |wanted: Part| {
         made.iter()
@@ -64,7 +64,7 @@ fn everybody_learns_that_the_connection_could_not_be_made() {
     machine.want(LINK, now);
     machine.want(Part::Management, now);
     let connection = making(&mut machine, Part::Connection);
-    machine.made(Part::Connection, connection, false, now, 0);
+    machine.made(Part::Connection, connection, Ending::Failed, now, 0);
     let failed = |part| Action::Failed { part, cause: Part::Connection };
     let told = actions(&mut machine);
     for part in [Part::Connection, Part::Management, LINK] {
@@ -88,7 +88,23 @@ fn what_could_not_be_made_rests_whoever_wants_it() {
             now = at;
         }
         let generation = making(&mut machine, Part::Connection);
-        machine.made(Part::Connection, generation, false, now, u64::MAX);
+        machine.made(Part::Connection, generation, Ending::Failed, now, u64::MAX);
+        actions(&mut machine);
+    }
+}
+
+#[test]
+fn a_refusal_rests_but_never_longer_than_the_first() {
+    let (mut machine, mut now) = machine();
+    for _ in 0..20 {
+        machine.want(Part::Connection, now);
+        if let Some(at) = machine.poll_timeout() {
+            assert_eq!(at, now + BACKOFF.base);
+            machine.handle_timeout(at);
+            now = at;
+        }
+        let generation = making(&mut machine, Part::Connection);
+        machine.made(Part::Connection, generation, Ending::Refused, now, u64::MAX);
         actions(&mut machine);
     }
 }
@@ -99,7 +115,7 @@ fn without_a_backoff_nothing_rests() {
     for _ in 0..5 {
         machine.want(Part::Connection, now);
         let generation = making(&mut machine, Part::Connection);
-        machine.made(Part::Connection, generation, false, now, 0);
+        machine.made(Part::Connection, generation, Ending::Failed, now, 0);
         actions(&mut machine);
     }
 }
@@ -110,12 +126,12 @@ fn a_loss_costs_no_rest_and_success_forgets_failures() {
     machine.lost(Part::Connection, generation, now);
     machine.want(LINK, now);
     let generation = making(&mut machine, Part::Connection);
-    machine.made(Part::Connection, generation, false, now, u64::MAX);
+    machine.made(Part::Connection, generation, Ending::Failed, now, u64::MAX);
     actions(&mut machine);
     let now = now + SECOND;
     machine.want(Part::Connection, now);
     let generation = making(&mut machine, Part::Connection);
-    machine.made(Part::Connection, generation, true, now, u64::MAX);
+    machine.made(Part::Connection, generation, Ending::Made, now, u64::MAX);
     machine.lost(Part::Connection, generation, now);
     actions(&mut machine);
     machine.want(Part::Connection, now);
@@ -127,7 +143,7 @@ fn with_the_connection_goes_what_is_on_it() {
     let (mut machine, now, connection) = connected();
     machine.want(LINK, now);
     let link = making(&mut machine, LINK);
-    machine.made(LINK, link, true, now, 0);
+    machine.made(LINK, link, Ending::Made, now, 0);
     machine.want(Part::Management, now);
     let late = actions(&mut machine);
     let Some(Action::Make(_, management)) = late.last().copied() else { panic!("{late:?}") };
@@ -135,9 +151,9 @@ fn with_the_connection_goes_what_is_on_it() {
     assert_eq!((machine.up(LINK), machine.up(Part::Token)), (None, None));
     // Somebody waits for the management links; nobody for the sending link.
     let again = making(&mut machine, Part::Connection);
-    machine.made(Part::Management, management, true, now, 0);
+    machine.made(Part::Management, management, Ending::Made, now, 0);
     assert_eq!((actions(&mut machine), machine.up(Part::Management)), (vec![], None), "late news");
-    machine.made(Part::Connection, again, true, now, 0);
+    machine.made(Part::Connection, again, Ending::Made, now, 0);
     let made = actions(&mut machine);
     assert!(
         made.iter().any(|action| matches!(action, Action::Make(Part::Management, _))),
@@ -153,9 +169,9 @@ fn late_news_of_a_connection_cannot_take_down_the_next_one() {
     machine.want(Part::Connection, now);
     let second = making(&mut machine, Part::Connection);
     machine.lost(Part::Connection, first, now);
-    machine.made(Part::Connection, first, false, now, 0);
+    machine.made(Part::Connection, first, Ending::Failed, now, 0);
     assert_eq!(actions(&mut machine), []);
-    machine.made(Part::Connection, second, true, now, 0);
+    machine.made(Part::Connection, second, Ending::Made, now, 0);
     machine.lost(Part::Connection, first, now);
     assert_eq!(machine.up(Part::Connection), Some(second));
 }
@@ -170,7 +186,7 @@ fn a_token_is_renewed_in_time_and_again_after_a_failure() {
     assert_eq!(actions(&mut machine), []);
     machine.handle_timeout(due);
     let generation = making(&mut machine, Part::Token);
-    machine.made(Part::Token, generation, false, due, u64::MAX);
+    machine.made(Part::Token, generation, Ending::Failed, due, u64::MAX);
     assert_eq!(actions(&mut machine), [Action::Failed { part: Part::Token, cause: Part::Token }]);
     let again = machine.poll_timeout().expect("nobody waits, and it is tried again");
     assert_eq!(again, due + BACKOFF.delay(1, u64::MAX));
@@ -186,7 +202,7 @@ fn forced_renewals_at_one_time_are_one() {
     machine.renew(Part::Token, now);
     machine.renew(Part::Token, now);
     assert_eq!(actions(&mut machine), []);
-    machine.made(Part::Token, generation, true, now, 0);
+    machine.made(Part::Token, generation, Ending::Made, now, 0);
     assert_eq!(actions(&mut machine), [Action::Ready(Part::Token)]);
 }
 
@@ -195,7 +211,7 @@ fn without_a_connection_a_token_comes_with_the_next_one() {
     let (mut machine, now) = machine();
     machine.renew(Part::Token, now);
     let generation = making(&mut machine, Part::Connection);
-    machine.made(Part::Connection, generation, true, now, 0);
+    machine.made(Part::Connection, generation, Ending::Made, now, 0);
     let told = actions(&mut machine);
     assert!(told.contains(&Action::Ready(Part::Token)), "{told:?}");
     assert!(!told.iter().any(|action| matches!(action, Action::Make(..))), "{told:?}");
@@ -292,7 +308,8 @@ impl World {
                 self.resting.remove(&Part::Token);
             }
         }
-        self.machine.made(part, generation, succeeded, self.now, 0);
+        let ending = if succeeded { Ending::Made } else { Ending::Failed };
+        self.machine.made(part, generation, ending, self.now, 0);
         if succeeded && part == Part::Connection {
             self.machine.set_renewal(Some(self.now + 100 * SECOND));
         }
