@@ -36,10 +36,6 @@ pub(crate) struct Anew {
 }
 
 impl Anew {
-    /// Whatever is there will do.
-    pub(crate) const NOTHING: Self =
-        Self { since: None, recovery: Recovery::None, fresh_token: false, unanswered: false };
-
     /// Whether something made at `made` is too old.
     fn is_stale(self, recovery: Recovery, made: Instant) -> bool {
         self.recovery >= recovery && self.since.is_some_and(|since| made <= since)

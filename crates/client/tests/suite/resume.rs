@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use eventhubs_client::{
-    ErrorKind, Hub, HubOptions, ReceiveOptions, RetryOptions, SequenceNumber, StartPosition,
+    ErrorKind, Hub, HubOptions, PartitionId, ReceiveOptions, RetryOptions, SequenceNumber,
+    StartPosition,
 };
 use eventhubs_emulator::{
     Config, Direction, Effect, Emulator, Fault, HubConfig, Performative, Point, Role, Scope,
@@ -296,6 +297,46 @@ async fn the_latest_event_is_that_of_the_beginning_however_long_the_outage() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_notices_a_loss_late_does_not_blame_what_was_made_since() {
+    let fixture = Fixture::recovering().await;
+    let (mut early, mut late) = (fixture.stream(0).await, fixture.stream(1).await);
+    fixture.wire.cut();
+    settle().await;
+    fixture.append(0, 1);
+    fixture.append(1, 1);
+    expect(&mut early, 0..1).await;
+    pass(MINUTE).await;
+    expect(&mut late, 0..1).await;
+    fixture.append(0, 1);
+    expect(&mut early, 1..2).await;
+    assert_eq!(fixture.wire.dials(), 2, "the second connection serves both");
+    assert_eq!(fixture.statistics().retries, 2, "each was lost once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_made_anew_for_one_link_costs_the_others_nothing() {
+    let fixture = Fixture::recovering().await;
+    let (mut one, mut other) = (fixture.stream(0).await, fixture.stream(1).await);
+    let sent = fixture.hub.producer(PartitionId::from(1));
+    sent.send("0").await.expect("accepted");
+    expect(&mut other, 0..1).await;
+    let silent = Effect::DelayAcknowledgement(MINUTE);
+    inject(&fixture.emulator, Fault::at(Point::Publish, silent));
+    let pending = sent.enqueue("1");
+    settle().await;
+    // What this condition asks for is another connection.
+    let detach = Effect::detach("amqp:decode-error", "x");
+    let scope = consumers().partition("0");
+    inject(&fixture.emulator, Fault::now(detach).within(scope));
+    settle().await;
+    fixture.append(0, 1);
+    expect(&mut one, 0..1).await;
+    pending.await.expect("sent again");
+    expect(&mut other, 1..3).await;
+    assert_eq!(fixture.wire.dials(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn recovery_belongs_to_the_stream_and_not_to_the_future_of_one_event() {
     let fixture = Fixture::recovering().await;
     fixture.append(0, 2);
@@ -380,12 +421,13 @@ async fn cut_anywhere(seed: u64) -> u64 {
         let mixed = (seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(salt as u32 * 7);
         mixed.wrapping_mul(0x94d0_49bb_1331_11eb) >> 40
     };
+    let is_even = seed.is_multiple_of(2);
     let fixture = Fixture::recovering().await;
     fixture.append(0, 100);
     let options = ReceiveOptions::default()
         .with_prefetch(u32::try_from(1 + random(1) % 60).expect("few"))
-        .with_start(if seed % 2 == 0 { StartPosition::earliest() } else { after(9) });
-    let mut next = if seed % 2 == 0 { 0 } else { 10 };
+        .with_start(if is_even { StartPosition::earliest() } else { after(9) });
+    let mut next = if is_even { 0 } else { 10 };
     let mut stream = fixture.stream_with(0, options).await;
     let effect = [Effect::Reset, Effect::Eof, Effect::Truncate, Effect::Close(None)];
     let bytes = 700 + random(2) % 9_000;

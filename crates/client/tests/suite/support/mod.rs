@@ -142,11 +142,10 @@ impl Fixture {
     /// Has the partition hold `count` events more, which no connection carries. Each is the text of
     /// its sequence number.
     pub(crate) fn append(&self, partition: u16, count: usize) {
-        let mut next = self.emulator.events(HUB, partition.into()).expect("it is there").len();
-        for _ in 0..count {
-            let message = encoded(&next.to_string());
+        let first = self.emulator.events(HUB, partition.into()).expect("it is there").len();
+        for number in first..first + count {
+            let message = encoded(&number.to_string());
             self.emulator.append(HUB, partition.into(), message).expect("it is there");
-            next += 1;
         }
     }
 
