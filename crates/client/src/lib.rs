@@ -35,9 +35,11 @@
 //! with any `TokenCredential` of the Azure SDK: `Hub::from_credential`. Without that feature no crate of
 //! that SDK is built.
 //!
-//! [`Hub`] is a cheap handle on one connection, opened on first use. A send is `Ok` only when the
-//! service has accepted it; when nobody knows, [`Error::may_have_been_sent`] says so. Every call
-//! ends by a deadline of [`HubOptions`].
+//! [`Hub`] is a cheap handle on one connection, opened on first use and made again after it was
+//! lost. A send is `Ok` only when the service has accepted it; when nobody knows,
+//! [`Error::may_have_been_sent`] says so. What fails and may succeed later is tried again as
+//! [`RetryOptions`] say, a stream resumes after the last event it handed out, and every call ends by
+//! a deadline of [`HubOptions`]. [`Hub::statistics`] counts what nobody had to see.
 
 mod attachment;
 mod batch;
