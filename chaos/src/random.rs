@@ -17,12 +17,12 @@ impl Random {
     #[must_use]
     pub fn fork(&self, name: u64) -> Self {
         let mut other = Self(self.0 ^ name.wrapping_mul(0xd6e8_feb8_6659_fd93));
-        other.next();
-        Self(other.next())
+        other.draw();
+        Self(other.draw())
     }
 
     /// Any number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -34,7 +34,7 @@ impl Random {
     pub fn below(&mut self, limit: u64) -> u64 {
         match limit {
             0 => 0,
-            limit => self.next() % limit,
+            limit => self.draw() % limit,
         }
     }
 
@@ -54,7 +54,7 @@ impl Random {
 
     /// A number from 0 up to 1.
     fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+        (self.draw() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// A time with a heavy tail: half of them are below `median`, one of a hundred is above
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn forks_differ_and_are_the_same_each_time() {
         let random = Random::new(1);
-        assert_eq!(random.fork(1).next(), random.fork(1).next());
-        assert_ne!(random.fork(1).next(), random.fork(2).next());
+        assert_eq!(random.fork(1).draw(), random.fork(1).draw());
+        assert_ne!(random.fork(1).draw(), random.fork(2).draw());
     }
 }

@@ -42,32 +42,39 @@ impl fmt::Display for Window {
     }
 }
 
-/// The windows of a run of this length, by their beginning; all of them end with it.
+/// The windows of a run of this length, by their beginning; all of them end with it. Only these rows
+/// strike, unless there are none.
 #[must_use]
-pub fn plan(seed: u64, length: Duration, ground: &Ground) -> Vec<Window> {
+pub fn plan(seed: u64, length: Duration, ground: &Ground, only: &[String]) -> Vec<Window> {
     let random = Random::new(seed);
     let lanes = 1 + random.fork(0).below(LANES_MAX);
     let mut windows = Vec::new();
     for lane in 0..lanes {
-        fill(&mut random.fork(1 + lane), length, ground, &mut windows);
+        fill(&mut random.fork(1 + lane), length, ground, only, &mut windows);
     }
     windows.sort_by_key(|window| window.at);
     windows
 }
 
 /// One thing after the other.
-fn fill(random: &mut Random, length: Duration, ground: &Ground, windows: &mut Vec<Window>) {
+fn fill(
+    random: &mut Random,
+    length: Duration,
+    ground: &Ground,
+    only: &[String],
+    windows: &mut Vec<Window>,
+) {
     let second = ground.second;
     let mut at = random.heavy(second, second * 5);
     while at < length {
         let open = random.heavy(second.mul_f64(MEDIAN), second.mul_f64(RARELY)).min(length / SHARE);
         let until = (at + open).min(length);
-        let rows = match random.chance(PAIRED) {
+        let rows = match random.chance(PAIRED) && only.is_empty() {
             true => {
                 let (one, other) = random.pick(rows::PAIRS);
                 vec![one, other]
             }
-            false => vec![weighted(random)],
+            false => vec![weighted(random, only)],
         };
         for row in rows {
             let acts = rows::acts(row, random, ground);
@@ -80,16 +87,18 @@ fn fill(random: &mut Random, length: Duration, ground: &Ground, windows: &mut Ve
 }
 
 /// A row by its weight.
-fn weighted(random: &mut Random) -> &'static str {
-    let total = rows::ROWS.iter().map(|(_, weight)| weight).sum();
-    let mut at = random.below(total);
-    for (row, weight) in rows::ROWS {
+fn weighted(random: &mut Random, only: &[String]) -> &'static str {
+    let fits = |row: &str| only.is_empty() || only.iter().any(|name| name == row);
+    let rows = || rows::ROWS.iter().filter(|(row, _)| fits(row));
+    let mut at = random.below(rows().map(|(_, weight)| weight).sum());
+    for (row, weight) in rows() {
         match at.checked_sub(*weight) {
             Some(rest) => at = rest,
             None => return row,
         }
     }
-    rows::ROWS[0].0
+    // No such row: nothing strikes.
+    ""
 }
 
 #[cfg(test)]
@@ -113,8 +122,8 @@ mod tests {
     fn the_same_seed_is_the_same_schedule() {
         let length = Duration::from_secs(90);
         for seed in 0..20 {
-            assert_eq!(plan(seed, length, &ground()), plan(seed, length, &ground()));
-            assert_ne!(plan(seed, length, &ground()), plan(seed + 1, length, &ground()));
+            assert_eq!(plan(seed, length, &ground(), &[]), plan(seed, length, &ground(), &[]));
+            assert_ne!(plan(seed, length, &ground(), &[]), plan(seed + 1, length, &ground(), &[]));
         }
     }
 
@@ -123,7 +132,7 @@ mod tests {
         let length = Duration::from_secs(90);
         let (mut most, mut rows) = (0, BTreeSet::new());
         for seed in 0..200 {
-            let windows = plan(seed, length, &ground());
+            let windows = plan(seed, length, &ground(), &[]);
             assert!(!windows.is_empty(), "seed {seed}");
             for window in &windows {
                 assert!(window.at < window.until && window.until <= length, "seed {seed}");

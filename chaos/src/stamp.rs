@@ -93,7 +93,7 @@ impl Stamp {
         body.extend_from_slice(&[0; 4]);
         let mut filling = Random::new(self.run ^ counter.rotate_left(32) ^ u64::from(producer));
         while body.len() < length as usize {
-            let bytes = filling.next().to_be_bytes();
+            let bytes = filling.draw().to_be_bytes();
             let room = (length as usize - body.len()).min(bytes.len());
             body.extend_from_slice(&bytes[..room]);
         }

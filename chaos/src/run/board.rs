@@ -104,7 +104,7 @@ impl Board {
         let pairs = usize::from(PRODUCERS) * usize::from(PARTITIONS);
         let progress = |count: u16| (0..count).map(|_| Progress::default()).collect();
         Self {
-            run: random.fork(u64::from_be_bytes(*b"the run.")).next(),
+            run: random.fork(u64::from_be_bytes(*b"the run.")).draw(),
             clock: Clock::start(),
             measures: Measures::default(),
             random: random.clone(),

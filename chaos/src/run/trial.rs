@@ -255,11 +255,7 @@ fn plan(settings: &Settings) -> Vec<Window> {
         partitions: PARTITIONS,
         token_life: TOKEN_LIFE,
     };
-    let mut windows = schedule::plan(settings.seed, length, &ground);
-    if !settings.rows.is_empty() {
-        windows.retain(|window| settings.rows.iter().any(|row| row == window.row));
-    }
-    windows
+    schedule::plan(settings.seed, length, &ground, &settings.rows)
 }
 
 /// Lets things go wrong for as long as the settings say, and tells how it is going.
