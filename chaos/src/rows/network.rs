@@ -11,7 +11,9 @@ pub(super) fn acts(row: &str, random: &mut Random, ground: &Ground) -> Vec<Act> 
     let frame = |direction, performative| Point::Frame { direction, performative };
     let transfer = frame(Direction::In, Performative::Transfer);
     let fault = match row {
-        "N1" | "N2" if ground.memory => return vec![Act::Network(connect(row, random, ground))],
+        "N1" | "N2" if ground.memory => {
+            return vec![Act::Network(connect(row, random, ground)), Act::Emulator(return_to_it())];
+        }
         "N4" if ground.tls => {
             let all = [
                 TlsFault::Stall,
@@ -19,18 +21,18 @@ pub(super) fn acts(row: &str, random: &mut Random, ground: &Ground) -> Vec<Act> 
                 TlsFault::OtherName,
                 TlsFault::UnknownAuthority,
             ];
-            // Somebody has to come back to meet it.
-            let reset = Act::Emulator(Fault::now(Effect::Reset));
-            return vec![Act::Tls(random.pick(&all)), reset];
+            return vec![Act::Tls(random.pick(&all)), Act::Emulator(return_to_it())];
         }
         // Without a network of its own, a connection that ends at once stands for one refused.
-        "N1" | "N2" => few(Fault::at(Point::Accept, Effect::Reset), random),
+        "N1" | "N2" => {
+            let accept = few(Fault::at(Point::Accept, Effect::Reset), random);
+            return vec![Act::Emulator(accept), Act::Emulator(return_to_it())];
+        }
         "N3" | "N4" => {
             let delay = Effect::Delay(some(random, ground, 2.0));
             let effect = random.pick(&[Effect::Ignore, delay]);
             let accept = few(Fault::at(Point::Accept, effect), random);
-            let reset = Fault::now(Effect::Reset);
-            return vec![Act::Emulator(accept), Act::Emulator(reset)];
+            return vec![Act::Emulator(accept), Act::Emulator(return_to_it())];
         }
         "N5" => {
             let close = frame(Direction::In, Performative::Close);
@@ -57,6 +59,11 @@ pub(super) fn acts(row: &str, random: &mut Random, ground: &Ground) -> Vec<Act> 
         _ => return Vec::new(),
     };
     vec![Act::Emulator(fault)]
+}
+
+/// Sends clients away, so that they come back and meet what waits for them.
+fn return_to_it() -> Fault {
+    Fault::now(Effect::Reset)
 }
 
 /// A name that cannot be resolved or a connect that fails, hangs or takes its time.

@@ -69,7 +69,13 @@ pub(super) fn acts(row: &str, random: &mut Random, ground: &Ground) -> Vec<Act> 
         }
         _ => return Vec::new(),
     };
-    vec![Act::Emulator(fault)]
+    let waits = matches!(fault.point, Point::Attach | Point::Open | Point::Begin | Point::PutToken);
+    let mut acts = vec![Act::Emulator(fault)];
+    if waits && random.chance(60) {
+        // Somebody is sent away and comes back to meet it.
+        acts.push(Act::Emulator(endings(random.pick(&[1, 3, 4]), random)));
+    }
+    acts
 }
 
 /// A strike now, or at some message or delivery.
