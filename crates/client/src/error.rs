@@ -387,18 +387,6 @@ impl Error {
         Self::new(ErrorKind::InvalidInput, Operation::Configure, entity, detail).with_source(source)
     }
 
-    /// The hub was not closed: a connection that this program has closed was made anew.
-    pub(crate) fn of_replaced(self) -> Self {
-        match self.inner.kind {
-            ErrorKind::Closed => self.map(|inner| {
-                inner.kind = ErrorKind::Disconnected;
-                inner.verdict = condition::local::LINK_LOST;
-                "the connection was made anew".clone_into(&mut inner.detail);
-            }),
-            _ => self,
-        }
-    }
-
     /// What it means.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

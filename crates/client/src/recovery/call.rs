@@ -132,15 +132,13 @@ impl<'a> Tries<'a> {
     ///
     /// When there is none: the last error, with what became of the call.
     pub(crate) async fn after(&mut self, error: Error) -> Result<Try, Error> {
-        let (shared, now) = (self.shared, clock::now());
+        let (shared, now, verdict) = (self.shared, clock::now(), error.verdict());
         if shared.is_closed() {
             let unknown = error.may_have_been_sent();
             let closed = Error::closed(self.call.operation, self.call.entity);
             self.attempts.failed(&error, self.call.retry, now, 0);
             return Err(self.give_up(closed.with_unknown(unknown), Reason::NotRetryable));
         }
-        let error = error.of_replaced();
-        let verdict = error.verdict();
         let is_busy = verdict.meaning == Meaning::ServerBusy;
         // Whoever hears of it first pays for all that it strikes.
         let pays = match is_busy {
