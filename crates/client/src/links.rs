@@ -228,3 +228,27 @@ impl SendLinks {
         arena.split().freeze()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_events_share_memory_and_copies_of_them_cost_none() {
+        let links = SendLinks::new(None);
+        let event = EventData::from("x".repeat(100));
+        let size = event.encoded_len();
+        let mut pieces = 1;
+        let mut last = links.encode(&event);
+        for _ in 0..10_000 {
+            let next = links.encode(&event);
+            assert_eq!((next.len(), next.clone().as_ptr()), (size, next.as_ptr()));
+            // A piece is followed by the next one, or is full.
+            pieces += u32::from(next.as_ptr() as usize != last.as_ptr() as usize + size);
+            last = next;
+        }
+        assert!(pieces as usize <= 10_000 * size / (ARENA - size) + 2, "{pieces}");
+        let large = EventData::from("x".repeat(IN_ARENA_MAX + 1));
+        assert_eq!(links.encode(&large).len(), large.encoded_len());
+    }
+}

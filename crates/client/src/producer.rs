@@ -92,11 +92,13 @@ impl Producer {
     }
 
     /// Sends one event and waits until the service has accepted it. Waits for room first when more
-    /// is pending than the options allow.
+    /// is pending than the options allow. What fails is tried again as
+    /// [`HubOptions::retry`](crate::HubOptions::retry) says; all of it, waits included, ends within
+    /// the total time given there.
     ///
     /// # Errors
     ///
-    /// [`Error`]; [`Error::may_have_been_sent`] tells whether it may be stored all the same. Of kind
+    /// [`Error`], after the last try; [`Error::may_have_been_sent`] tells whether it may be stored all the same. Of kind
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) when the event's partition key does not go
     /// with the destination, and [`TooLarge`](crate::ErrorKind::TooLarge) when it can never fit.
     ///
@@ -117,7 +119,9 @@ impl Producer {
     ///
     /// Nothing waits here. [`ready`](Self::ready) gives back-pressure; a queue sixteen times beyond
     /// its bound fails the send. Until the link is attached (by [`ready`](Self::ready), or by any
-    /// send that has ended), the future has to be polled for the event to be queued.
+    /// send that has ended), the future has to be polled for the event to be queued. It has to be
+    /// polled for a failed event to be sent again, too, which is then behind those that followed it
+    /// unless sends are [ordered](crate::HubOptions::ordered): these start and go on by themselves.
     pub fn enqueue(&self, event: impl Into<EventData>) -> Sending {
         let event = match self.addressed(event.into()) {
             Ok(event) => event,

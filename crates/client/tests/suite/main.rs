@@ -33,6 +33,7 @@ mod reconnect;
 #[cfg(feature = "tls-aws-lc-rs")]
 mod renewal;
 mod resume;
+mod retry_limits;
 mod retry_send;
 mod send;
 mod slow;
