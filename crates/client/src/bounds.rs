@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Operation};
 use crate::options::{HubOptions, ReceiveOptions};
+use crate::retry::RetryOptions;
 
 /// Least and most that an option may be, both allowed, and how people read that.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +21,9 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Time-outs of calls. Timers tick in milliseconds.
 const TIMEOUT: Range<Duration> =
     Range { least: Duration::from_millis(1), most: DAY, text: "1 ms to 24 h" };
+/// Time for a call with all its tries; without end is allowed.
+const TOTAL: Range<Duration> =
+    Range { least: Duration::from_millis(1), most: Duration::MAX, text: "1 ms to `Duration::MAX`" };
 /// Half of the idle time-out is how often the peer has to say something.
 const IDLE_TIMEOUT: Range<Duration> =
     Range { least: Duration::from_secs(1), most: DAY, text: "1 s to 24 h" };
@@ -68,7 +72,8 @@ impl HubOptions {
         IDLE_TIMEOUT.check("idle_timeout", self.idle_timeout)?;
         PENDING_SENDS.check("pending_sends_max", self.pending_sends_max)?;
         BYTES.check("pending_bytes_max", self.pending_bytes_max)?;
-        LINK_DELIVERIES.check("link_deliveries_max", self.link_deliveries_max)
+        LINK_DELIVERIES.check("link_deliveries_max", self.link_deliveries_max)?;
+        self.retry.validate()
     }
 }
 
@@ -78,7 +83,31 @@ impl ReceiveOptions {
     pub(crate) fn validate(&self) -> Result<(), Error> {
         PREFETCH.check("prefetch", self.prefetch)?;
         BYTES.check("prefetch_bytes", self.prefetch_bytes)?;
-        self.watchdog.map_or(Ok(()), |silence| WATCHDOG.check("watchdog", silence))
+        self.watchdog.map_or(Ok(()), |silence| WATCHDOG.check("watchdog", silence))?;
+        self.retry.validate()
+    }
+}
+
+impl RetryOptions {
+    /// Finds the first option that cannot be, or that another one contradicts. A time for the whole
+    /// call below that of one try is no contradiction: it ends the try.
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        TIMEOUT.check("retry.delay_base", self.delay_base)?;
+        TIMEOUT.check("retry.delay_max", self.delay_max)?;
+        TOTAL.check("retry.total", self.total)?;
+        if self.delay_max < self.delay_base {
+            let (max, base) = (self.delay_max, self.delay_base);
+            let detail = format!("{max:?} is below delay_base, which is {base:?}");
+            return Err(refused("retry.delay_max", &detail));
+        }
+        let tries_again = self.retries_max != Some(0) && self.policy.is_none();
+        if tries_again && self.total < self.delay_base {
+            let (total, base) = (self.total, self.delay_base);
+            let detail =
+                format!("{total:?} is below delay_base, which is {base:?}: no retry has time");
+            return Err(refused("retry.total", &detail));
+        }
+        Ok(())
     }
 }
 

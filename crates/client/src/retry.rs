@@ -14,6 +14,10 @@ use crate::recovery::backoff::Backoff;
 /// which is fetched anew once. A service that asks for a rest is left alone for at least as long as
 /// it says, and for 4 s, whatever the delays here are.
 ///
+/// What is out of the range that a field states, or contradicts another field, is refused where the
+/// options are handed in, by an error of kind [`InvalidInput`](crate::ErrorKind::InvalidInput) that
+/// names it.
+///
 /// ```
 /// use std::time::Duration;
 ///
@@ -32,12 +36,13 @@ pub struct RetryOptions {
     pub retries_max: Option<u32>,
     /// The longest wait before the first retry; before each further one it is twice as long, up to
     /// `delay_max`. A wait is random between half of this and its bound, so that clients that failed
-    /// together do not come back together. Default 500 ms.
+    /// together do not come back together. 1 ms to 24 h. Default 500 ms.
     pub delay_base: Duration,
-    /// The longest such wait. Default 30 s.
+    /// The longest such wait, not below `delay_base`. 1 ms to 24 h. Default 30 s.
     pub delay_max: Duration,
     /// Time for a whole call, from its start, with all tries and waits. A retry that could not begin
-    /// in that time is not waited for, and a try that takes longer is given up. Default 120 s.
+    /// in that time is not waited for, and a try that takes longer is given up. Not below `delay_base`
+    /// where tries are to be made again. 1 ms to `Duration::MAX`. Default 120 s.
     pub total: Duration,
     /// Whether an event or batch that the service may have is sent again, so that it may be stored
     /// twice; otherwise such a send fails with [`Error::may_have_been_sent`]. Default true.

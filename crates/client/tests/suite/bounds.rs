@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eventhubs_client::{
-    Error, ErrorKind, Hub, HubOptions, Operation, ReceiveOptions, SasKey, SasTokenProvider,
+    Error, ErrorKind, Hub, HubOptions, Operation, ReceiveOptions, RetryOptions, RetryPolicy,
+    SasKey, SasTokenProvider,
 };
-
 use futures_util::FutureExt;
 
 use crate::defaults::documented;
@@ -54,8 +54,39 @@ fn receive_fields() -> Table<ReceiveOptions> {
     ]
 }
 
+/// Each with the other fields such that they do not contradict it.
+fn retry_fields() -> Table<RetryOptions> {
+    vec![
+        (
+            "delay_base",
+            Set::Time(|options, time| {
+                options.delay_base = time;
+                options.delay_max = time.max(options.delay_max);
+                options.total = Duration::MAX;
+            }),
+        ),
+        (
+            "delay_max",
+            Set::Time(|options, time| {
+                options.delay_base = Duration::from_millis(1);
+                options.delay_max = time;
+            }),
+        ),
+        (
+            "total",
+            Set::Time(|options, time| {
+                options.delay_base = Duration::from_millis(1);
+                options.total = time;
+            }),
+        ),
+    ]
+}
+
 /// A quantity as the documentation writes it, in its smallest unit.
 fn quantity(text: &str) -> u64 {
+    if text == "`Duration::MAX`" {
+        return u64::MAX;
+    }
     let at = text.find(|c: char| c.is_alphabetic()).unwrap_or(text.len());
     let number: u64 = text[..at].replace(' ', "").parse().expect("a number");
     number
@@ -91,7 +122,12 @@ fn assert_names(error: &Error, field: &str, range: &str) {
 }
 
 /// Tries the documented bounds of every field with a quantity, on both sides of each.
-fn try_bounds<O: Default>(name: &str, table: &Table<O>, check: impl Fn(O) -> Result<(), Error>) {
+/// In errors the fields are called by `path` and their name.
+fn try_bounds<O: Default>(
+    (name, path): (&str, &str),
+    table: &Table<O>,
+    check: impl Fn(O) -> Result<(), Error>,
+) {
     check(O::default()).expect("defaults are in range");
     let mut found = 0;
     for field in documented(name) {
@@ -108,7 +144,7 @@ fn try_bounds<O: Default>(name: &str, table: &Table<O>, check: impl Fn(O) -> Res
             Set::Time(_) => u64::MAX,
             Set::Count(_) => usize::MAX as u64,
         };
-        for value in [0, least - 1, least, most, most + 1, largest] {
+        for value in [0, least - 1, least, most, most.saturating_add(1), largest] {
             let mut options = O::default();
             match set {
                 Set::Time(set) if value == largest => set(&mut options, Duration::MAX),
@@ -117,7 +153,7 @@ fn try_bounds<O: Default>(name: &str, table: &Table<O>, check: impl Fn(O) -> Res
             }
             match (check(options), (least..=most).contains(&value)) {
                 (Ok(()), true) => {}
-                (Err(error), false) => assert_names(&error, listed, &range),
+                (Err(error), false) => assert_names(&error, &format!("{path}{listed}"), &range),
                 (result, _) => {
                     panic!("{name}::{listed} of {value}, documented {range}: {result:?}")
                 }
@@ -133,13 +169,13 @@ fn u13_each_option_of_a_hub_is_in_the_range_it_documents_or_refused() {
         let key = SasKey::new("name", CANARY).expect("it is valid");
         Arc::new(SasTokenProvider::new(key))
     };
-    try_bounds("HubOptions", &hub_fields(), |options| {
+    try_bounds(("HubOptions", ""), &hub_fields(), |options| {
         Hub::new("localhost", "hub", provider(), options).map(drop)
     });
-    try_bounds("HubOptions", &hub_fields(), |options| {
+    try_bounds(("HubOptions", ""), &hub_fields(), |options| {
         Hub::from_connection_string_with(TEXT, None, options).map(drop)
     });
-    try_bounds("HubOptions", &hub_fields(), |options| {
+    try_bounds(("HubOptions", ""), &hub_fields(), |options| {
         let nameless = TEXT.replace(";EntityPath=hub", "");
         Hub::from_connection_string_with(&nameless, Some("hub"), options).map(drop)
     });
@@ -149,7 +185,7 @@ fn u13_each_option_of_a_hub_is_in_the_range_it_documents_or_refused() {
 async fn u13_each_option_of_a_receiver_is_in_the_range_it_documents_or_refused() {
     let fixture = Fixture::memory().await;
     // What is out of range is known before anything is waited for.
-    try_bounds("ReceiveOptions", &receive_fields(), |options| {
+    try_bounds(("ReceiveOptions", ""), &receive_fields(), |options| {
         let dials = fixture.wire.dials();
         let handler = |_| std::future::ready(Ok::<(), std::io::Error>(()));
         let listening = fixture.hub.receive(0, options.clone(), handler);
@@ -199,4 +235,52 @@ fn u13_the_first_option_that_cannot_be_is_named() {
     options.pending_sends_max = 0;
     let error = Hub::from_connection_string_with(TEXT, None, options).expect_err("two of them");
     assert_names(&error, "send_timeout", "0ns is out of range, which is 1 ms to 24 h");
+}
+
+#[tokio::test]
+async fn u13_each_option_of_retries_is_in_the_range_it_documents_or_refused() {
+    try_bounds(("RetryOptions", "retry."), &retry_fields(), |retry| {
+        let options = HubOptions::default().with_retry(retry);
+        Hub::from_connection_string_with(TEXT, None, options).map(drop)
+    });
+    let fixture = Fixture::memory().await;
+    try_bounds(("RetryOptions", "retry."), &retry_fields(), |retry| {
+        let options = ReceiveOptions::default().with_retry(retry);
+        fixture.hub.events(0, options).now_or_never().and_then(Result::err).map_or(Ok(()), Err)
+    });
+}
+
+#[test]
+fn u13_options_of_retries_that_contradict_each_other_are_refused() {
+    #[derive(Debug)]
+    struct AtOnce;
+
+    impl RetryPolicy for AtOnce {
+        fn delay(&self, _: &Error, _: u32, _: Duration) -> Option<Duration> {
+            Some(Duration::ZERO)
+        }
+    }
+
+    let second = Duration::from_secs(1);
+    let made = |retry: RetryOptions| {
+        let options = HubOptions::default().with_retry(retry);
+        Hub::from_connection_string_with(TEXT, None, options).map(drop)
+    };
+    let retry = RetryOptions::default().with_delays(second * 2, second);
+    let error = made(retry).expect_err("the longest wait is below the first");
+    assert_names(&error, "retry.delay_max", "1s is below delay_base, which is 2s");
+    let short = RetryOptions::default().with_delays(second * 2, second * 2).with_total(second);
+    let error = made(short.clone()).expect_err("no retry has time");
+    assert_names(&error, "retry.total", "1s is below delay_base, which is 2s");
+    for sound in [
+        RetryOptions::default().with_delays(second, second).with_total(second),
+        short.clone().with_retries_max(0),
+        short.with_policy(Arc::new(AtOnce)),
+        // It ends a try that takes longer.
+        RetryOptions::default().with_total(second),
+        RetryOptions::none(),
+        RetryOptions::unlimited(),
+    ] {
+        made(sound.clone()).unwrap_or_else(|error| panic!("{sound:?}: {error}"));
+    }
 }

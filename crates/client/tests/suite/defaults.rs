@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use eventhubs_client::{ConsumerGroup, HubOptions, ReceiveOptions, StartPosition};
+use eventhubs_client::{ConsumerGroup, HubOptions, ReceiveOptions, RetryOptions, StartPosition};
 
-const SOURCE: &str = include_str!("../../src/options.rs");
+const SOURCES: [&str; 2] =
+    [include_str!("../../src/options.rs"), include_str!("../../src/retry.rs")];
 
 /// The public fields of a struct in the source, with their type and documentation in one line each.
 pub(crate) fn documented(name: &str) -> Vec<Field> {
-    let start = SOURCE.find(&format!("pub struct {name} {{")).expect("the struct is there");
-    let body = &SOURCE[start..start + SOURCE[start..].find("\n}").expect("it ends")];
+    let head = format!("pub struct {name} {{");
+    let body = SOURCES.iter().find_map(|source| source.split_once(&head)).expect("it is there").1;
+    let body = &body[..body.find("\n}").expect("it ends")];
     let (mut fields, mut doc) = (Vec::new(), String::new());
     for line in body.lines().map(str::trim) {
         if let Some(text) = line.strip_prefix("///") {
@@ -113,6 +115,26 @@ fn defaults_of_a_receiver_are_as_documented() {
             ("retry", "[`RetryOptions::unlimited`]".to_owned()),
         ],
     );
+}
+
+#[test]
+fn defaults_of_retries_are_as_documented() {
+    let options = RetryOptions::default();
+    assert!(options.policy.is_none());
+    check(
+        "RetryOptions",
+        &[
+            ("retries_max", options.retries_max.expect("not without end").to_string()),
+            ("delay_base", format!("{} ms", options.delay_base.as_millis())),
+            ("delay_max", time(options.delay_max)),
+            ("total", time(options.total)),
+            ("retry_unknown", options.retry_unknown.to_string()),
+            ("policy", "`None`".to_owned()),
+        ],
+    );
+    assert_eq!(RetryOptions::none().retries_max, Some(0));
+    let unlimited = RetryOptions::unlimited();
+    assert_eq!((unlimited.retries_max, unlimited.total), (None, Duration::MAX));
 }
 
 #[test]
