@@ -253,7 +253,8 @@ async fn u10_a_partition_key_is_1_to_128_long_and_goes_with_no_partition() {
     let stored = fixture.stored().await.concat();
     let mut found: Vec<_> = stored.iter().filter_map(|event| event.partition_key()).collect();
     let mut expected: Vec<&str> = keys.iter().map(String::as_str).collect();
-    (found.sort_unstable(), expected.sort_unstable());
+    found.sort_unstable();
+    expected.sort_unstable();
     assert_eq!(found, expected);
 
     let key = || PartitionKey::new("k").expect("it is valid");

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use eventhubs_client::{HubOptions, Stream, TlsOptions};
 #[cfg(feature = "entra")]
 use eventhubs_emulator::Emulator;
+use rcgen::{CertificateParams, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::DuplexStream;
@@ -18,6 +19,11 @@ use super::wire::Wire;
 /// The host that the certificate is for.
 pub(crate) const HOST: &str = "ns.example";
 
+/// What a certificate for `host` says.
+pub(crate) fn certificate(host: &str) -> CertificateParams {
+    CertificateParams::new([host.to_owned()]).expect("a name")
+}
+
 /// A peer behind TLS.
 pub(crate) struct Guarded {
     pub(crate) wire: Arc<Wire>,
@@ -26,8 +32,13 @@ pub(crate) struct Guarded {
 
 impl Guarded {
     pub(crate) fn new(peer: &Peer) -> Self {
+        Self::presenting(peer, certificate(HOST))
+    }
+
+    /// The same with another certificate.
+    pub(crate) fn presenting(peer: &Peer, certificate: CertificateParams) -> Self {
         let peer = peer.clone();
-        Self::over(move |stream| {
+        Self::over(certificate, move |stream| {
             let peer = peer.clone();
             async move { peer.serve(stream).await }
         })
@@ -37,7 +48,7 @@ impl Guarded {
     #[cfg(feature = "entra")]
     pub(crate) fn emulating(emulator: &Arc<Emulator>) -> Self {
         let emulator = Arc::clone(emulator);
-        Self::over(move |mut stream| {
+        Self::over(certificate(HOST), move |mut stream| {
             let mut far: Box<dyn Stream> = Box::new(emulator.connect_memory());
             async move {
                 // However it ends, both ends have seen it.
@@ -46,12 +57,15 @@ impl Guarded {
         })
     }
 
-    fn over<F>(serve: impl Fn(TlsStream<DuplexStream>) -> F + Clone + Send + Sync + 'static) -> Self
+    fn over<F>(
+        certificate: CertificateParams,
+        serve: impl Fn(TlsStream<DuplexStream>) -> F + Clone + Send + Sync + 'static,
+    ) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let rcgen::CertifiedKey { cert, signing_key } =
-            rcgen::generate_simple_self_signed([HOST.to_owned()]).expect("a name");
+        let signing_key = KeyPair::generate().expect("there is randomness");
+        let cert = certificate.self_signed(&signing_key).expect("it can be signed");
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
