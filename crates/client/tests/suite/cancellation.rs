@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use eventhubs_client::message::{Body, Message};
 use eventhubs_client::{
-    Destination, Error, ErrorKind, EventData, Hub, PartitionId, ReceiveOptions, SequenceNumber,
-    StartPosition,
+    Destination, Error, ErrorKind, EventData, EventStream, Hub, HubOptions, PartitionId,
+    ReceiveOptions, ReceivedEvent, SequenceNumber, StartPosition,
 };
 use eventhubs_emulator::{Effect, Fault, Point, Role, Scope};
 
@@ -78,6 +78,7 @@ async fn at_every_poll(name: &str, case: impl AsyncFn(usize, usize) -> bool) {
             polls += 1;
             assert!(polls < POLLS_MAX, "{name} takes {polls} polls and is not done");
         }
+        assert!(polls > 0, "{name} ended without a poll: the case is wrong");
     }
 }
 
@@ -87,7 +88,11 @@ async fn pass(time: Duration) {
 
 /// A hub with the defaults of everybody, and events to receive.
 async fn world(stand: Stand) -> Fixture {
-    let fixture = Fixture::recovering().await;
+    world_with(stand, HubOptions::default()).await
+}
+
+async fn world_with(stand: Stand, options: HubOptions) -> Fixture {
+    let fixture = Fixture::with_options(options).await;
     for number in 0..EVENTS {
         let event = EventData::new(number.to_string()).to_payload();
         fixture.emulator.append(HUB, u32::from(FROM), event).expect("it is there");
@@ -196,7 +201,7 @@ type Calling = Pin<Box<dyn Future<Output = Result<(), Error>>>>;
 /// A call by its name; whether an event is stored when it is `Ok`.
 type Call = (&'static str, bool, fn(Hub) -> Calling);
 
-fn handler(_: eventhubs_client::ReceivedEvent) -> std::future::Ready<Result<(), io::Error>> {
+fn handler(_: ReceivedEvent) -> std::future::Ready<Result<(), io::Error>> {
     std::future::ready(Ok(()))
 }
 
@@ -269,12 +274,12 @@ fn other_calls() -> Vec<Call> {
 }
 
 /// Drops `call` at each of its polls, and looks at what is left.
-async fn assert_can_be_dropped((name, stores, call): Call, stand: Stand) {
+async fn assert_can_be_dropped((name, stores, call): Call, stand: Stand, options: &HubOptions) {
     let name = format!("{name} ({stand:?})");
     at_every_poll(&name, async |polls, turns| {
         let name = format!("{name} at poll {polls}, after {turns} turns");
         let before = tasks();
-        let fixture = world(stand).await;
+        let fixture = world_with(stand, options.clone()).await;
         // The emulator has tasks of its own; they go with its connections.
         strike(&fixture, stand, Role::Producer);
         let output = dropped_after(call(fixture.hub.clone()), polls, turns).await;
@@ -303,7 +308,18 @@ async fn assert_can_be_dropped((name, stores, call): Call, stand: Stand) {
 async fn a_send_can_be_dropped_at_any_time() {
     for stand in STANDS {
         for call in sending_calls() {
-            assert_can_be_dropped(call, stand).await;
+            assert_can_be_dropped(call, stand, &HubOptions::default()).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_in_order_can_be_dropped_at_any_time() {
+    let mut options = HubOptions::default();
+    options.ordered = true;
+    for stand in STANDS {
+        for call in sending_calls() {
+            assert_can_be_dropped(call, stand, &options).await;
         }
     }
 }
@@ -312,15 +328,28 @@ async fn a_send_can_be_dropped_at_any_time() {
 async fn a_question_or_a_receiver_can_be_dropped_at_any_time() {
     for stand in STANDS {
         for call in other_calls() {
-            assert_can_be_dropped(call, stand).await;
+            assert_can_be_dropped(call, stand, &HubOptions::default()).await;
+        }
+    }
+}
+
+/// The next events, one or several.
+async fn some_events(stream: &mut EventStream, max: usize) -> Option<Result<Vec<i64>, Error>> {
+    let number = |event: ReceivedEvent| event.sequence_number().as_i64();
+    match max {
+        1 => Some(stream.next().await?.map(|event| vec![number(event)])),
+        max => {
+            let events = stream.next_batch(max, Duration::from_secs(60)).await?;
+            Some(events.map(|events| events.into_iter().map(number).collect()))
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_dropped_next_takes_no_event_with_it() {
-    for stand in [Stand::Warm, Stand::Detached, Stand::Lost] {
-        let name = format!("EventStream::next ({stand:?})");
+    let stands = [Stand::Warm, Stand::Detached, Stand::Lost];
+    for (stand, max) in stands.into_iter().flat_map(|stand| [(stand, 1), (stand, 3)]) {
+        let name = format!("the next {max} of an EventStream ({stand:?})");
         at_every_poll(&name, async |polls, turns| {
             let name = format!("{name} at poll {polls}, after {turns} turns");
             let before = tasks();
@@ -333,21 +362,20 @@ async fn a_dropped_next_takes_no_event_with_it() {
             let mut stream = fixture.hub.events(FROM, from(-1)).await.expect("attached");
             strike(&fixture, stand, Role::Consumer);
             let mut last = -1;
-            let mut has_ended = false;
+            // Only the first of them is dropped; the rest is read as anybody does.
+            let mut first = dropped_after(some_events(&mut stream, max), polls, turns).await;
+            let has_ended = first.is_some();
             while last + 1 < EVENTS {
-                // Only the first of them is dropped; the rest is read as anybody does.
-                let polls = if has_ended || last >= 0 { usize::MAX } else { polls };
-                let item = match dropped_after(stream.next(), polls, turns).await {
-                    Some(item) => {
-                        has_ended = true;
-                        item
-                    }
-                    None => within_paused(stream.next()).await,
+                let item = match first.take() {
+                    Some(item) => item,
+                    None => within_paused(some_events(&mut stream, max)).await,
                 };
                 match item.unwrap_or_else(|| panic!("{name}: the stream is over")) {
-                    Ok(event) => {
-                        assert_eq!(event.sequence_number().as_i64(), last + 1, "{name}");
-                        last += 1;
+                    Ok(numbers) => {
+                        for number in numbers {
+                            assert_eq!(number, last + 1, "{name}");
+                            last = number;
+                        }
                     }
                     Err(error) => {
                         assert!(error.ends_stream() && error.is_retryable(), "{name}: {error}");
