@@ -32,7 +32,7 @@ use crate::violation::{Findings, Violation};
 const QUIET: u32 = 25;
 /// How long it may take until everything goes forward again once nothing is wrong, and until
 /// everything that is stored is read.
-const REST_MAX: Duration = Duration::from_secs(30);
+const REST_MAX: Duration = Duration::from_secs(45);
 /// How often it is looked how far a run is.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How often a run says how it is going.
