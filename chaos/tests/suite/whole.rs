@@ -91,3 +91,16 @@ async fn runs_under_faults_keep_every_promise() {
         assert!(report.findings.is_empty(), "seed {seed}\n{report}");
     }
 }
+
+/// Clients that do not try again tell of each send what became of it, and each receiver meets what
+/// it has to know.
+#[tokio::test(start_paused = true)]
+async fn runs_under_one_kind_of_fault_keep_every_promise() {
+    for row in ["S16", "S17", "N5", "S20"] {
+        for seed in 0..2 {
+            let report = run(seed, &[row], None).await;
+            assert!(report.findings.is_empty(), "{row}, seed {seed}\n{report}");
+            assert!(report.value("faults struck").is_some_and(|text| !text.starts_with("0 ")));
+        }
+    }
+}
