@@ -122,8 +122,11 @@ impl Delivery {
     /// so.
     fn is_too_large(&self, text: &str, link: &SendLink) -> bool {
         let size = self.payload.len();
-        let named = |number: &str| number.parse() == Ok(size);
-        link.check_size(size).is_err() || text.split(|c: char| !c.is_ascii_digit()).any(named)
+        // Only that number: the limit in the same text may be the size of another message, which is
+        // not too large and may be stored.
+        let named = text.split_once("size:").map_or("", |(_, rest)| rest);
+        let digits = named.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+        link.check_size(size).is_err() || digits.parse() == Ok(size)
     }
 }
 

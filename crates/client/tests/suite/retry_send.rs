@@ -287,15 +287,19 @@ async fn s15_a_detach_for_size_fails_none_but_the_one_that_is_too_large() {
     stored.sort_unstable();
     assert_eq!(stored, ["a", "b", "c", "d", "e"]);
 
+    let encoded = |text: &str| eventhubs_client::EventData::from(text).encoded_len();
     let large = "c".repeat(1234);
-    let size = eventhubs_client::EventData::from(large.as_str()).encoded_len();
+    let size = encoded(&large);
+    // As large as the limit that the text names, and not larger.
+    let full = (900..1000).map(|n| "d".repeat(n)).find(|text| encoded(text) == 1000);
+    let full = full.expect("there is one");
     let text = format!(
         "The received message (delivery-id:2, size:{size} bytes) exceeds the limit (1000 bytes) \
          currently allowed on the link."
     );
     let world = World::new().await;
     world.inject(Fault::at(Point::Publish, detach(&text)).after(2));
-    let sends = ["a", "b", &large, "d", "e"].map(|text| world.producer.enqueue(text));
+    let sends = ["a", "b", &large, &full, "e"].map(|text| world.producer.enqueue(text));
     let results = within_paused(join_all(sends)).await;
     let error = results[2].as_ref().expect_err("the service said that it is this one");
     assert!(matches!(error.kind(), ErrorKind::TooLarge { .. }), "{error:?}");
