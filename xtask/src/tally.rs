@@ -1,6 +1,10 @@
 //! How many things passed and failed, read from the lines that test runners print.
 
 use std::fmt;
+use std::process::Command;
+
+use crate::failure::Failure;
+use crate::{process, terminal};
 
 /// Counts of one verb. A verb that counts nothing returns the empty tally.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,6 +31,20 @@ impl Tally {
     /// Reads `12 passed, 0 failed`, which our own runners print last.
     pub(crate) fn of_runner(line: &str) -> Option<Self> {
         Self::counts(line.trim())
+    }
+
+    /// Runs one of our runners, called `name`, and shows what it prints. Whatever was missing, it
+    /// says so itself and counts that; one that counts nothing has not run.
+    pub(crate) fn of_run(command: &mut Command, name: &str) -> Result<Self, Failure> {
+        let mut tally = Self::default();
+        let status = process::watch(command, |line| match Self::of_runner(line) {
+            Some(found) => tally = found,
+            None => terminal::line(line),
+        })?;
+        match tally.passed {
+            0 => Err(Failure::new(format!("{name} ended with {status} and passed nothing"))),
+            _ => Ok(tally),
+        }
     }
 
     fn counts(text: &str) -> Option<Self> {

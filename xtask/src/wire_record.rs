@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use crate::failure::Failure;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{packages, process, terminal};
+use crate::{packages, process};
 
 const RUNNER: &str = "interop/wire/run.py";
 const JAVASCRIPT: &str = "interop/javascript";
@@ -27,15 +27,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Tally, Failure> {
     command.arg(RUNNER).arg("--emulator").arg(&emulator).arg("--ours").arg(&ours);
     command.arg("--python").arg(&python).arg("--rust").arg(&rust);
     command.args(["--javascript", &format!("{JAVASCRIPT}/operations.mjs")]);
-    let mut tally = Tally::default();
-    let status = process::watch(&mut command, |line| match Tally::of_runner(line) {
-        Some(found) => tally = found,
-        None => terminal::line(line),
-    })?;
-    match tally.passed {
-        0 => Err(Failure::new(format!("{RUNNER} ended with {status} and compared nothing"))),
-        _ => Ok(tally),
-    }
+    Tally::of_run(&mut command, RUNNER)
 }
 
 /// The program beside the runner of the official Rust client.

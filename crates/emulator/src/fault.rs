@@ -5,6 +5,8 @@
 //! [`Effect`] takes its place, if any; the connection's broker or its byte layer performs it.
 
 mod effect;
+#[cfg(feature = "json")]
+pub(crate) mod json;
 pub(crate) mod occurrence;
 mod point;
 mod reason;

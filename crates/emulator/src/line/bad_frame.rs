@@ -5,6 +5,8 @@ use bytes::Bytes;
 use super::craft::{self, NULL, code};
 use super::links::Links;
 use super::message::Message;
+#[cfg(feature = "json")]
+use crate::fault::json::base64_bytes;
 
 /// Most levels of nesting that are made.
 const DEPTH_MAX: u32 = 1_000_000;
@@ -369,26 +371,6 @@ impl Lie {
             Self::EmptyList => vec![0xc0, 0],
             Self::ShortArray => vec![0xe0, 1, 0],
         }
-    }
-}
-
-#[cfg(feature = "json")]
-mod base64_bytes {
-    //! Bytes as base64 with padding.
-
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
-    use bytes::Bytes;
-    use serde::de::Error as _;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(value: &Bytes, to: S) -> Result<S::Ok, S::Error> {
-        STANDARD.encode(value).serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Bytes, D::Error> {
-        let text = String::deserialize(from)?;
-        STANDARD.decode(text).map(Bytes::from).map_err(D::Error::custom)
     }
 }
 
