@@ -110,6 +110,19 @@ async fn a_peer_that_is_slow_is_let_go() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_no_answer_is_let_go() {
+    let (office, _stop) = office(&Config::default());
+    // Less than an answer is on its way at a time.
+    let (mut near, far) = tokio::io::duplex(16);
+    let serving = tokio::spawn(serve(far, ListenerKind::Control, office));
+    near.write_all(b"GET /health HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+    let begun = Instant::now();
+    let hour = Duration::from_secs(3600);
+    tokio::time::timeout(hour, serving).await.expect("it waits for ever").unwrap();
+    assert_eq!(begun.elapsed(), Duration::from_secs(30));
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_waits_is_answered_when_the_emulator_stops() {
     let (office, stop) = office(&Config::default());
     let fault = r#"{"at":"attach","effect":"ignore"}"#;

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::line::craft::code;
 use crate::line::outgoing::{IN_FLIGHT_MAX, WAITING_MAX};
-use crate::line::{Shaping, Way};
+use crate::line::{FrameKind, Shaping, Trip, Way};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLI: Duration = Duration::from_millis(1);
@@ -249,6 +249,19 @@ async fn a_frame_that_has_begun_is_not_changed() {
     assert_eq!(got[..expected.len()], expected);
     let last = &got[expected.len()..];
     assert!(last == one || last == longer(&one), "{last:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_that_has_begun_is_not_held() {
+    let mut pair = pair();
+    let [one, two] = [1, 2].map(|number| frame(code::FLOW, 0, number));
+    pair.line.write_all(&one[..12]).await.unwrap();
+    pair.control.trip(1, Trip::Frame(Way::Out, FrameKind::Flow));
+    pair.line.write_all(&one[12..]).await.unwrap();
+    assert_eq!(client_gets(&mut pair).await, one, "half of it is out");
+    assert!(!pair.control.has_rung());
+    pair.line.write_all(&two).await.unwrap();
+    assert!(client_gets(&mut pair).await.is_empty() && pair.control.has_rung());
 }
 
 #[tokio::test(start_paused = true)]
