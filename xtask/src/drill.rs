@@ -86,7 +86,7 @@ fn check_without_bugs(
     let mut known = BTreeMap::new();
     let mut problems = Vec::new();
     for recipe in recipes {
-        let test = (&recipe.package, &recipe.target, &recipe.test);
+        let test = (&recipe.package, &recipe.target, &recipe.features, &recipe.test);
         let verdict = match known.get(&test) {
             Some(&verdict) => verdict,
             None => trial::attempt(workspace, worktree, recipe)?,

@@ -163,6 +163,10 @@ why = "says \"no\"\nand means it"
         assert_eq!(recipe.replace, "    if credit == 0 {\n        return;\n    }");
         assert_eq!(recipe.with, "");
         assert_eq!(recipe.target.as_deref(), Some("lib"));
+        assert_eq!(recipe.features, None);
+        let text = GOOD.replace("target = ", "features = 'entra'\ntarget = ");
+        let recipes = read(&text).expect("the file is right");
+        assert_eq!(recipes[0].features.as_deref(), Some("entra"));
         assert_eq!(recipe.why, "says \"no\"\nand means it");
     }
 
