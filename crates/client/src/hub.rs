@@ -101,7 +101,7 @@ impl Shared {
         let (target, operation) = (self.target(), Operation::RuntimeInformation);
         let entity = target.hub.as_str();
         let rpc = self.management(this.anew(), operation).await?;
-        let token = self.token().await?;
+        let token = target.token().await?;
         let answer = rpc
             .request(operation, entity, |id, reply_to| {
                 management::read_hub(id, reply_to, &target.hub, Some(token.secret().expose()))
@@ -119,7 +119,7 @@ impl Shared {
     ) -> Result<PartitionProperties, Error> {
         let (target, operation) = (self.target(), Operation::RuntimeInformation);
         let rpc = self.management(this.anew(), operation).await?;
-        let token = self.token().await?;
+        let token = target.token().await?;
         let answer = rpc
             .request(operation, entity, |id, reply_to| {
                 let token = Some(token.secret().expose());
@@ -128,12 +128,6 @@ impl Shared {
             .await?;
         PartitionProperties::read(answer)
             .map_err(|error| Error::of_answer(error, operation, entity))
-    }
-
-    async fn token(&self) -> Result<eventhubs_auth::Token, Error> {
-        let target = self.target();
-        let token = target.tokens.token(&target.audience).await;
-        token.map_err(|error| Error::of_token(error, target.hub.as_str()))
     }
 
     /// Why a link is gone, in the caller's words: whatever came first, a hub that this program has

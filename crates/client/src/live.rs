@@ -23,6 +23,17 @@ pub(crate) struct Target {
     pub(crate) options: HubOptions,
 }
 
+impl Target {
+    /// A token that serves.
+    pub(crate) async fn token(&self) -> Result<Token, Error> {
+        let Self { tokens, audience, hub, .. } = self;
+        tokens.token(audience).await.map_err(|error| {
+            // Until then the provider's failure is remembered, and nobody asks it.
+            Error::of_token(error, hub.as_str()).with_wait(tokens.retry_due_in(audience))
+        })
+    }
+}
+
 /// One open connection. Dropping it closes.
 #[derive(Debug)]
 pub(crate) struct Live {
@@ -134,10 +145,7 @@ async fn attach_cbs(connection: &Connection, target: &Target) -> Result<Rpc, Err
 async fn put_token(rpc: &Rpc, target: &Target) -> Result<Token, Error> {
     let entity = target.hub.as_str();
     let audience = &target.audience;
-    let token = target.tokens.token(audience).await.map_err(|error| {
-        // Until then the provider's failure is remembered, and nobody asks it.
-        Error::of_token(error, entity).with_wait(target.tokens.retry_due_in(audience))
-    })?;
+    let token = target.token().await?;
     let answer = rpc
         .request(Operation::Authorize, entity, |id, reply_to| {
             let secret = token.secret().expose();

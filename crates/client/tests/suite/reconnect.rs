@@ -159,10 +159,14 @@ async fn s08_an_unauthorized_attach_gets_one_new_token_and_no_more() {
 async fn s08_many_who_are_refused_at_once_share_one_new_token() {
     let world = World::new().await;
     world.answers_within(SECOND).await;
-    let refusal = Effect::refuse("amqp:unauthorized-access", "ExpiredToken");
-    let scope = Scope::all().role(Role::Producer);
-    let fault = Fault::at(Point::Attach, refusal).within(scope).times(32);
-    world.emulator.inject(fault).expect("it can strike");
+    pass(SECOND).await;
+    // Half of them hear of it when the other half has a new token already.
+    for after in [SECOND, 2 * SECOND] {
+        let error = Reason::bare("amqp:unauthorized-access");
+        let refusal = Effect::RefuseLate { error, after: Some(after) };
+        let fault = Fault::at(Point::Attach, refusal).within(Scope::all().role(Role::Producer));
+        world.emulator.inject(fault.times(16)).expect("it can strike");
+    }
     let producers = (0..32_u16).map(|id| world.hub.producer(PartitionId::from(id)));
     let sends = producers.map(|producer| async move { producer.send("x").await });
     for sent in within_paused(join_all(sends)).await {

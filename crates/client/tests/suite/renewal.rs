@@ -9,9 +9,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use eventhubs_amqp::codec::DeliveryState;
 use eventhubs_client::{
-    ErrorKind, EventStream, Hub, Operation, ReceiveOptions, RetryOptions, SasKey, SasTokenProvider,
-    Token, TokenError, TokenKind, TokenProvider,
+    ErrorKind, EventStream, Hub, Operation, PartitionId, ReceiveOptions, RetryOptions, SasKey,
+    SasTokenProvider, Token, TokenError, TokenKind, TokenProvider,
 };
+use eventhubs_emulator::{Config, Effect, Emulator, Fault, Point, Role, Scope};
 use tokio::time::Instant;
 
 use crate::support::peer::{Peer, Reply};
@@ -186,4 +187,38 @@ async fn a_credential_that_fails_is_asked_again_and_named_when_it_goes_on_failin
         source = error.source();
     }
     assert!(chain.iter().any(|text| text.contains("the vault is shut")), "{chain:?}");
+}
+
+/// Signs, and counts how often.
+#[derive(Debug)]
+struct Counted {
+    signs: SasTokenProvider,
+    asked: AtomicU32,
+}
+
+#[async_trait]
+impl TokenProvider for Counted {
+    async fn token(&self, audience: &str) -> Result<Token, TokenError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.signs.token(audience).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s08_the_token_that_was_refused_is_not_put_again() {
+    let emulator = Emulator::start(Config::default().in_memory()).await.expect("in memory");
+    let emulator = Arc::new(emulator);
+    let guarded = Guarded::emulating(&emulator);
+    let key = SasKey::new("RootManageSharedAccessKey", "SAS_KEY_VALUE").expect("it is valid");
+    let signs = SasTokenProvider::new(key);
+    let provider = Arc::new(Counted { signs, asked: AtomicU32::new(0) });
+    let tokens = Arc::<Counted>::clone(&provider);
+    let hub = Hub::new(HOST, "hub", tokens, guarded.options()).expect("it is valid");
+    within_paused(hub.send("x")).await.expect("stored");
+    let scope = Scope::all().role(Role::Producer);
+    let refusal = Effect::refuse("amqp:unauthorized-access", "ExpiredToken");
+    let refusal = Fault::at(Point::Attach, refusal).within(scope);
+    emulator.inject(refusal).expect("it can strike");
+    within_paused(hub.producer(PartitionId::from(1)).send("x")).await.expect("with another token");
+    assert_eq!(provider.asked.load(Ordering::Relaxed), 2);
 }

@@ -79,6 +79,7 @@ fn what_could_not_be_made_rests_whoever_wants_it() {
     let (mut machine, mut now) = machine();
     for failures in 1..10 {
         machine.want(LINK, now);
+        assert_eq!(machine.poll_timeout().is_some(), failures > 1, "{} failures", failures - 1);
         if let Some(at) = machine.poll_timeout() {
             assert_eq!(actions(&mut machine), [], "it rests after {} failures", failures - 1);
             assert_eq!(at, now + BACKOFF.delay(failures - 1, u64::MAX));
@@ -96,8 +97,9 @@ fn what_could_not_be_made_rests_whoever_wants_it() {
 #[test]
 fn a_refusal_rests_but_never_longer_than_the_first() {
     let (mut machine, mut now) = machine();
-    for _ in 0..20 {
+    for refusals in 0..20 {
         machine.want(Part::Connection, now);
+        assert_eq!(machine.poll_timeout().is_some(), refusals > 0);
         if let Some(at) = machine.poll_timeout() {
             assert_eq!(at, now + BACKOFF.base);
             machine.handle_timeout(at);

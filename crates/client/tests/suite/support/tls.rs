@@ -4,7 +4,6 @@ use std::future::Future;
 use std::sync::Arc;
 
 use eventhubs_client::{HubOptions, Stream, TlsOptions};
-#[cfg(feature = "entra")]
 use eventhubs_emulator::Emulator;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::ServerConfig;
@@ -45,7 +44,6 @@ impl Guarded {
     }
 
     /// An emulator behind TLS, which it has not itself in these tests.
-    #[cfg(feature = "entra")]
     pub(crate) fn emulating(emulator: &Arc<Emulator>) -> Self {
         let emulator = Arc::clone(emulator);
         Self::over(certificate(HOST), move |mut stream| {
