@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("eventhubs-protocol", &["eventhubs-amqp"]),
     ("eventhubs-auth", &["eventhubs-protocol"]),
     ("eventhubs-client", &["eventhubs-auth", "eventhubs-protocol", "eventhubs-amqp"]),
+    ("eventhubs-eph", &["eventhubs-client", "eventhubs-auth", "eventhubs-protocol"]),
     ("eventhubs-emulator", &["eventhubs-amqp"]),
     ("xtask", &[]),
 ];
@@ -50,6 +51,7 @@ pub(super) const LIGHT_TREES: &[(&str, &[&str], &[&str])] = &[
     ("eventhubs-auth", &["--features", "entra"], NO_HTTP),
     ("eventhubs-client", &[], NO_AZURE_NO_HTTP),
     ("eventhubs-client", &["--features", "entra"], NO_HTTP),
+    ("eventhubs-eph", &[], NO_AZURE_NO_HTTP),
     // The binary has an HTTP port; tests that embed the library do without.
     ("eventhubs-emulator", &["--no-default-features"], NO_AZURE_NO_HTTP),
 ];
