@@ -261,7 +261,8 @@ impl Claim {
         self
     }
 
-    /// The owner level of the ownership, when the store has `stored`.
+    /// The owner level of the ownership, when the store has `stored`. Above the highest level there
+    /// is none: it stays.
     #[must_use]
     pub fn epoch_after(&self, stored: OwnerLevel) -> OwnerLevel {
         match self.epochs {

@@ -73,10 +73,7 @@ pub(super) fn remove(path: &Path) -> io::Result<bool> {
 /// Makes a folder for this user only, if there is none; whether it was made. What is there instead
 /// must be a folder and no link to one.
 pub(super) fn make_folder(path: &Path) -> io::Result<bool> {
-    let mut builder = DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    match builder.create(path) {
+    match private_folder().create(path) {
         Ok(()) => {
             sync(path.parent().unwrap_or(path))?;
             Ok(true)
@@ -87,6 +84,11 @@ pub(super) fn make_folder(path: &Path) -> io::Result<bool> {
         },
         Err(error) => Err(error),
     }
+}
+
+/// Makes the folder that the user named, and those above it; it may be there, or be a link to one.
+pub(super) fn make_root(path: &Path) -> io::Result<()> {
+    private_folder().recursive(true).create(path)
 }
 
 /// Whether there is a folder, and no link to one.
@@ -165,6 +167,18 @@ fn plain(path: &Path) -> io::Result<Option<Metadata>> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Folders of this user only.
+fn private_folder() -> DirBuilder {
+    #[cfg(unix)]
+    {
+        let mut builder = DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder
+    }
+    #[cfg(not(unix))]
+    DirBuilder::new()
 }
 
 /// Options for files of this user only.

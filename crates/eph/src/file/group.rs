@@ -68,7 +68,7 @@ impl Group {
 
     pub(super) fn make(&self) -> Result<bool, StoreError> {
         let make = || {
-            fs::create_dir_all(&self.root)?;
+            disk::make_root(&self.root)?;
             let mut path = self.root.clone();
             let mut is_made = false;
             for level in &self.levels {

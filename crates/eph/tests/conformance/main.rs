@@ -1,4 +1,5 @@
 //! The stores of this crate pass the conformance suite, and stores with planted bugs do not.
+#![cfg(test)]
 
 mod broken;
 
