@@ -5,7 +5,7 @@ use std::sync::Arc;
 use eventhubs_protocol::{OwnerLevel, PartitionId};
 use tokio::task::JoinSet;
 
-use super::stand::{Stand, checkpoint, claim, not_found, partition};
+use super::stand::{Stand, begin, checkpoint, claim, not_found, partition};
 use super::{Failure, Verdict, cases, check};
 use crate::checkpoint::{Checkpoint, Commit, Fence};
 use crate::checkpointer::Checkpointer;
@@ -33,6 +33,7 @@ cases! {
     checkpoints_are_apart: "what happens to one partition's checkpoint changes no other",
     the_highest_of_many_stays: "of many stores at once the highest number stays",
     nothing_acknowledged_is_lost_at_a_takeover: "a new owner finds at least every checkpoint that was acknowledged, and no later one lands",
+    a_dropped_store_can_be_followed: "a store whose future was dropped lands or not, never after a later one",
     closing_is_idempotent: "close may be called again, and other handles go on",
 }
 
@@ -317,6 +318,19 @@ async fn store_until_lost(
         tokio::task::yield_now().await;
     }
     Ok(acknowledged)
+}
+
+async fn a_dropped_store_can_be_followed(stand: &Stand) -> Verdict {
+    let (_, checkpointer) = stand.both().await?;
+    let lease = stand.own(partition()).await?;
+    begin(checkpointer.ensure(&lease)).await;
+    stand.fence(&lease).await?;
+    for number in 0..8 {
+        begin(checkpointer.store(&lease, &checkpoint(number * 2)?)).await;
+        stand.commit(&lease, number * 2 + 1).await?;
+        stand.expect(partition(), Some(number * 2 + 1)).await?;
+    }
+    Ok(())
 }
 
 async fn closing_is_idempotent(stand: &Stand) -> Verdict {

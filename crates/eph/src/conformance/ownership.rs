@@ -6,7 +6,7 @@ use std::sync::Arc;
 use eventhubs_protocol::{OwnerLevel, PartitionId};
 use tokio::task::JoinSet;
 
-use super::stand::{DURATION, Stand, claim, claim_of, kept, partition, won};
+use super::stand::{DURATION, Stand, begin, claim, claim_of, kept, partition, won};
 use super::{Failure, Verdict, cases, check};
 use crate::lease::{Acquire, Claim, EpochMode, Hold, Lease};
 use crate::leaser::Leaser;
@@ -34,6 +34,7 @@ cases! {
     a_released_lease_is_not_owned: "after release renew and update are lost and a second release is false",
     update_raises_the_level: "update renews, raises the level, and never lowers it",
     an_owner_is_known_by_its_token: "an owner's second claim ends its first ownership",
+    a_dropped_claim_can_be_made_again: "a claim whose future was dropped takes effect or not, and leaves nothing held",
     partitions_are_apart: "what happens to one partition changes no other",
     ownership_is_exclusive_under_way: "while many claim, renew and release, levels are given once and generations do not mix",
 }
@@ -322,6 +323,24 @@ async fn an_owner_is_known_by_its_token(stand: &Stand) -> Verdict {
     check!(matches!(renew, Hold::Lost(Some(_))), "renewing the first ownership gave {renew:?}");
     check!(!leaser.release(&first).await?, "the first ownership was released");
     kept(leaser.renew(&second).await?)?;
+    Ok(())
+}
+
+async fn a_dropped_claim_can_be_made_again(stand: &Stand) -> Verdict {
+    let leaser = stand.made().await?;
+    for level in 1..=8 {
+        let seen = leaser.ensure(partition()).await?;
+        let claim = claim();
+        begin(leaser.acquire(&seen, &claim)).await;
+        let lease = won(leaser.acquire(&seen, &claim).await?)?;
+        check!(lease.epoch.as_i64() == level, "owner {level} has level {}", lease.epoch);
+        begin(leaser.renew(&lease)).await;
+        kept(leaser.renew(&lease).await?)?;
+        begin(leaser.release(&lease)).await;
+        leaser.release(&lease).await?;
+        let listed = stand.seen(partition()).await?;
+        check!(listed.owner.is_none(), "after release it is owned: {listed:?}");
+    }
     Ok(())
 }
 

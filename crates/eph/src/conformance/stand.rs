@@ -1,6 +1,8 @@
 //! What cases have in common: a store, and the usual steps on it.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use eventhubs_protocol::{Offset, PartitionId, SequenceNumber, Timestamp};
@@ -65,6 +67,15 @@ pub(super) fn not_found<T>(what: &str, result: Result<T, StoreError>) -> Result<
             Ok(())
         }
     }
+}
+
+/// Begins a call and drops it.
+pub(super) async fn begin<F: Future + Unpin>(mut call: F) {
+    std::future::poll_fn(|context| {
+        let _ = Pin::new(&mut call).poll(context);
+        Poll::Ready(())
+    })
+    .await;
 }
 
 /// A store under judgement.

@@ -54,6 +54,8 @@ pub(crate) enum Bug {
     TimeIsLost,
     OffsetIsNumber,
     DeleteForgetsNothing,
+    DroppedCallsHold,
+    DroppedStoresHold,
 }
 
 impl Bug {
@@ -97,6 +99,8 @@ impl Bug {
         (Self::TimeIsLost, "a_checkpoint_is_loaded_as_stored"),
         (Self::OffsetIsNumber, "a_checkpoint_is_loaded_as_stored"),
         (Self::DeleteForgetsNothing, "a_deleted_checkpoint_is_gone"),
+        (Self::DroppedCallsHold, "a_dropped_claim_can_be_made_again"),
+        (Self::DroppedStoresHold, "a_dropped_store_can_be_followed"),
     ];
 }
 
@@ -114,6 +118,8 @@ struct Memory {
     fenced: BTreeMap<PartitionId, Lease>,
     /// A checkpoint that was acknowledged and not stored.
     late: Option<(Lease, Checkpoint)>,
+    /// A call is under way.
+    is_busy: bool,
 }
 
 impl Broken {
@@ -123,6 +129,16 @@ impl Broken {
 
     async fn stored(&self, partition: PartitionId) -> Option<Lease> {
         self.sound.leases().await.ok()?.lease(partition).cloned()
+    }
+
+    /// Lets nobody else in, and gives way to others: whoever drops the call keeps them out.
+    async fn hold(&self) -> Result<(), StoreError> {
+        if std::mem::replace(&mut self.memory.lock().unwrap().is_busy, true) {
+            return Err(Self::fault(StoreErrorKind::Contended));
+        }
+        tokio::task::yield_now().await;
+        self.memory.lock().unwrap().is_busy = false;
+        Ok(())
     }
 
     fn fault(kind: StoreErrorKind) -> StoreError {
@@ -186,6 +202,9 @@ impl Leaser for Broken {
     }
 
     async fn acquire(&self, seen: &Lease, claim: &Claim) -> Result<Acquire, StoreError> {
+        if self.bug == Bug::DroppedCallsHold {
+            self.hold().await?;
+        }
         let stored = self.stored(seen.partition).await;
         let (mut seen, mut claim) = (seen.clone(), claim.clone());
         match (self.bug, &stored) {
@@ -346,6 +365,9 @@ impl Checkpointer for Broken {
     }
 
     async fn store(&self, lease: &Lease, checkpoint: &Checkpoint) -> Result<Commit, StoreError> {
+        if self.bug == Bug::DroppedStoresHold {
+            self.hold().await?;
+        }
         let fenced = self.memory.lock().unwrap().fenced.get(&lease.partition).cloned();
         match (self.bug, &fenced) {
             (Bug::CheckpointUnfenced, Some(fenced)) => {
