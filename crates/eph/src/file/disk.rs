@@ -1,4 +1,17 @@
 //! Files that are read and replaced whole, and locks that end with their process.
+//!
+//! What this stands on:
+//!
+//! * A lock belongs to an open file (`flock` on POSIX systems, `LockFileEx` on Windows). The system
+//!   drops it when the file is closed, which it is when the process ends, killed or not. Two handles
+//!   exclude each other in one process as well.
+//! * A rename within a folder replaces the name at one moment (POSIX `rename`; Windows, where the
+//!   standard library opens files so that they may be replaced while somebody reads them). Who had
+//!   opened the old file reads the old one to its end.
+//! * What was written is durable after `fsync` of the file, and its name after `fsync` of the
+//!   folder; on Windows the journal of NTFS holds the rename.
+//! * A listing is sure to have names that are neither made nor removed while it is taken, so what
+//!   is listed (the locks) is never renamed.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};

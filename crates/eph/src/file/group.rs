@@ -23,6 +23,9 @@ const PRESENCE: &str = "presence";
 /// Where records go that cannot be read.
 const QUARANTINE: &str = "quarantine";
 
+/// How often a folder is removed that gets another file just then.
+const REMOVALS_MAX: usize = 100;
+
 /// What a lock is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -104,8 +107,17 @@ impl Group {
                 Err(error) => return Err(error),
             }
             disk::sync(above)?;
-            fs::remove_dir_all(&aside)?;
-            Ok(true)
+            // Somebody who was about to make a file may still do so: at most one each.
+            let mut removed = fs::remove_dir_all(&aside);
+            for _ in 0..REMOVALS_MAX {
+                match removed {
+                    Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {
+                        removed = fs::remove_dir_all(&aside);
+                    }
+                    other => return other.map(|()| true),
+                }
+            }
+            removed.map(|()| true)
         };
         destroy().map_err(|error| fault(error, StoreOperation::Provision))
     }
