@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::process::{self, Ending};
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{bench, chaos, doc, drill, interop, layers, page, terminal, test, tidy};
+use crate::{bench, chaos, doc, drill, interop, layers, page, sim, terminal, test, tidy};
 
 /// Above this the run is too long to wait for.
 const WARN_AFTER: Duration = Duration::from_secs(25 * 60);
@@ -38,6 +38,7 @@ const STEPS: &[Step] = &[
     ("doc", |workspace| doc::run(workspace, &[])),
     ("interop", |workspace| interop::run(workspace, &["--quick".to_owned()])),
     ("live view", page::run),
+    ("sim", sim::seeds),
     ("chaos", chaos::seeds),
     ("bench", |workspace| bench::run(workspace, &["--check".to_owned()])),
     ("deny", deny::check),

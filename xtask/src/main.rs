@@ -18,6 +18,7 @@ mod packages;
 mod page;
 mod process;
 mod rust_source;
+mod sim;
 mod strangers;
 mod tally;
 mod terminal;
@@ -83,6 +84,12 @@ const VERBS: &[Verb] = &[
         usage: "[--profile client|soak] [--seconds N] [--seed S]",
         does: "producers and consumers under faults: is anything lost or stuck?",
         run: chaos::run,
+    },
+    Verb {
+        name: "sim",
+        usage: "[--seeds N] [--seed S] [--bug NAME]",
+        does: "hosts share partitions in virtual time, under faults from seeds",
+        run: sim::run,
     },
     Verb {
         name: "drill",

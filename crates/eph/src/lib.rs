@@ -8,6 +8,8 @@
 //! * [`Lease`], [`Claim`], [`Checkpoint`], [`Presence`]: what is kept. Bodies of leases and
 //!   checkpoints have the names of the Go library and are read in the dialects of others.
 //! * [`rules`]: the decisions of a store, for a store of one's own.
+//! * [`balance`]: who takes which partition. [`ownership`]: what a host may still do with one that
+//!   it took.
 //!
 //! # Conformance
 //!
@@ -33,6 +35,7 @@
 //! # }).unwrap();
 //! ```
 
+pub mod balance;
 mod checkpoint;
 mod checkpointer;
 mod clock;
@@ -44,6 +47,7 @@ mod lease;
 mod leaser;
 mod memory;
 mod owner;
+pub mod ownership;
 mod presence;
 mod record;
 mod rfc3339;

@@ -23,8 +23,13 @@ const ALLOWED_IN_TESTS: &[(&str, &[&str])] =
     &[("eventhubs-client", &["eventhubs-emulator"]), ("eventhubs-emulator", &["eventhubs-client"])];
 
 /// Packages that put crates together and are never published.
-const FREE: &[&str] =
-    &["eventhubs-examples", "eventhubs-bench", "eventhubs-chaos", "eventhubs-interop"];
+const FREE: &[&str] = &[
+    "eventhubs-examples",
+    "eventhubs-bench",
+    "eventhubs-chaos",
+    "eventhubs-interop",
+    "eventhubs-sim",
+];
 
 /// A user with a connection string builds no Azure SDK and no HTTP client.
 const NO_AZURE_NO_HTTP: &[&str] =

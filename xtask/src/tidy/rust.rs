@@ -49,6 +49,8 @@ const PURE: &[&str] = &[
     "crates/eph/src/record.rs",
     "crates/eph/src/rfc3339.rs",
     "crates/eph/src/rules.rs",
+    "crates/eph/src/balance",
+    "crates/eph/src/ownership",
     "crates/emulator/src/broker/cbs.rs",
     "crates/emulator/src/broker/numbering.rs",
     "crates/emulator/src/broker/request.rs",
@@ -95,6 +97,13 @@ const PURE: &[&str] = &[
     "chaos/src/tamper.rs",
     "chaos/src/violation.rs",
     "chaos/src/window",
+    "sim/src/agenda.rs",
+    "sim/src/cell.rs",
+    "sim/src/judge.rs",
+    "sim/src/plan.rs",
+    "sim/src/random.rs",
+    "sim/src/store.rs",
+    "sim/src/world",
 ];
 
 /// What a module that decides must not know.

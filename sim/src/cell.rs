@@ -1,0 +1,162 @@
+//! How long it takes until partitions are shared, and how many move: the cells of `reliability`
+//! 4.4, with its figures beside ours.
+
+use std::time::Duration;
+
+use eventhubs_eph::balance::Strategy;
+use eventhubs_eph::ownership::EpochMode;
+
+use crate::plan::{Deed, Plan};
+use crate::random::Random;
+use crate::{Report, World};
+
+/// How hosts go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// They give everything back.
+    Stop,
+    /// Without a word.
+    Crash,
+}
+
+/// Median and 99th percentile of seconds, and median of moves.
+type Figures = (u64, u64, u32);
+
+/// One row of the table: hosts settle, then some join or leave.
+#[derive(Clone, Copy, Debug)]
+pub struct Cell {
+    /// What it is called.
+    pub name: &'static str,
+    /// Partitions.
+    pub partitions: u16,
+    /// Hosts before and after. Those that join do so within ten seconds; those that leave do so at
+    /// once.
+    pub hosts: (usize, usize),
+    /// How hosts leave.
+    pub leave: Leave,
+    /// The fewest moves there can be; where that depends on who leaves, the largest of those.
+    pub minimum: u32,
+    /// What `reliability` 4.4 has for one in a scan, greedy, and quota.
+    pub reference: Option<[Figures; 3]>,
+    /// The limit of the 99th percentile for quota.
+    pub limit: u64,
+}
+
+impl Cell {
+    /// A cell of the reference. Quota may be one scan slower than it is there.
+    const fn known(
+        name: &'static str,
+        partitions: u16,
+        hosts: (usize, usize),
+        minimum: u32,
+        reference: [Figures; 3],
+    ) -> Self {
+        let limit = reference[2].1 + 10;
+        let reference = Some(reference);
+        Self { name, partitions, hosts, leave: Leave::Crash, minimum, reference, limit }
+    }
+
+    /// 128 partitions: three scans, and after a crash the lease before that.
+    const fn large(
+        name: &'static str,
+        hosts: (usize, usize),
+        leave: Leave,
+        minimum: u32,
+        limit: u64,
+    ) -> Self {
+        Self { name, partitions: 128, hosts, leave, minimum, reference: None, limit }
+    }
+}
+
+/// The cells.
+pub const CELLS: [Cell; 13] = [
+    Cell::known("cold 32/4", 32, (0, 4), 32, [(79, 86, 32), (9, 17, 66), (19, 26, 32)]),
+    Cell::known("cold 32/32", 32, (0, 32), 32, [(10, 20, 32), (13, 20, 119), (20, 30, 32)]),
+    Cell::known("cold 100/10", 100, (0, 10), 100, [(100, 109, 100), (9, 19, 291), (20, 30, 100)]),
+    Cell::known("+1 host 32/4", 32, (3, 4), 8, [(75, 89, 8), (5, 15, 8), (15, 20, 8)]),
+    Cell::known("+1 host 100/10", 100, (9, 10), 10, [(96, 108, 10), (6, 18, 10), (16, 23, 10)]),
+    Cell::known("one owner 32/8", 32, (1, 8), 28, [(39, 46, 28), (9, 19, 53), (19, 29, 28)]),
+    Cell::known("one owner 100/10", 100, (1, 10), 90, [(100, 111, 90), (9, 20, 191), (20, 30, 90)]),
+    Cell::known("crash 32/4", 32, (4, 3), 8, [(84, 89, 8), (74, 80, 8), (75, 80, 8)]),
+    Cell::known("crash 100/10", 100, (10, 9), 10, [(70, 77, 10), (70, 77, 10), (74, 80, 10)]),
+    Cell::large("128: cold 7", (0, 7), Leave::Stop, 128, 30),
+    Cell::large("128: 7 to 10", (7, 10), Leave::Stop, 37, 30),
+    Cell::large("128: 10 to 6 stop", (10, 6), Leave::Stop, 52, 30),
+    Cell::large("128: 10 to 6 crash", (10, 6), Leave::Crash, 52, 90),
+];
+
+/// The strategies in the order of [`Cell::reference`].
+pub const STRATEGIES: [(&str, Strategy); 3] =
+    [("balanced", Strategy::Balanced), ("greedy", Strategy::Greedy), ("quota", Strategy::Quota)];
+
+/// What came of a cell over its seeds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outcome {
+    /// Median seconds until it stayed shared.
+    pub median: u64,
+    /// 99th percentile of those.
+    pub rare: u64,
+    /// Median of moves.
+    pub moves: u32,
+    /// The most moves.
+    pub moves_max: u32,
+    /// The longest time that a partition had no owner after it had one.
+    pub orphaned: Duration,
+    /// Seeds that did not settle, and rules that were broken.
+    pub violations: usize,
+}
+
+/// Runs a cell with so many seeds.
+#[must_use]
+pub fn run(cell: &Cell, strategy: Strategy, seeds: u64) -> Outcome {
+    let mut outcome = Outcome::default();
+    let (mut seconds, mut moves) = (Vec::new(), Vec::new());
+    for seed in 0..seeds {
+        let (at, report) = settle(cell, strategy, seed);
+        outcome.violations += report.violations.len();
+        outcome.orphaned = outcome.orphaned.max(report.orphaned);
+        seconds.extend(report.balanced_since.map(|since| since.saturating_sub(at).as_secs()));
+        moves.push(report.moves);
+    }
+    seconds.sort_unstable();
+    moves.sort_unstable();
+    outcome.median = seconds.get(seconds.len() / 2).copied().unwrap_or_default();
+    outcome.rare = seconds.get(seconds.len() * 99 / 100).copied().unwrap_or_default();
+    outcome.moves = moves.get(moves.len() / 2).copied().unwrap_or_default();
+    outcome.moves_max = moves.last().copied().unwrap_or_default();
+    outcome
+}
+
+/// One run, and when it was disturbed.
+fn settle(cell: &Cell, strategy: Strategy, seed: u64) -> (Duration, Report) {
+    let mut random = Random::new(seed);
+    let rounds = u64::from(cell.partitions) * 11;
+    let (before, after) = cell.hosts;
+    let at = match before {
+        0 => Duration::ZERO,
+        _ => Duration::from_secs(60 + rounds) + random.millis(0, 10_000),
+    };
+    let start = |random: &mut Random, at: Duration| (at + random.millis(0, 10_000), Deed::Start);
+    let mut deeds: Vec<_> = (0..before).map(|_| start(&mut random, Duration::ZERO)).collect();
+    deeds.extend((before..after).map(|_| start(&mut random, at)));
+    deeds.extend((after..before).map(|host| match cell.leave {
+        Leave::Stop => (at, Deed::Stop(host)),
+        Leave::Crash => (at, Deed::Crash(host)),
+    }));
+    // One in a scan is slow.
+    let slow = if strategy == Strategy::Balanced { rounds / 4 } else { 0 };
+    let plan = Plan {
+        seed,
+        partitions: cell.partitions,
+        strategy,
+        epochs: EpochMode::Rising,
+        deeds,
+        rough_until: Duration::ZERO,
+        ends: at + Duration::from_secs(260 + slow),
+        has_events: false,
+    };
+    let mut world = World::new(plan, None);
+    world.run_until(at.saturating_sub(Duration::from_millis(1)));
+    world.forget();
+    (at, world.run())
+}

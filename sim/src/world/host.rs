@@ -1,0 +1,94 @@
+//! One host, and its clocks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, UNIX_EPOCH};
+
+use eventhubs_eph::balance::Idle;
+use eventhubs_eph::ownership::{Epochs, Moment, Ownership, Step};
+
+/// The clocks of a machine.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    /// Millionths that it runs too fast, up to 1 %.
+    pub(super) drift: i64,
+    /// How far the wall clock is ahead of a day that is right.
+    pub(super) ahead: Duration,
+    /// For how long the monotonic clock stood still.
+    pub(super) suspended: Duration,
+}
+
+/// What the true day begins with, so that clocks can be behind it.
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl Clock {
+    pub(super) fn read(&self, now: Duration) -> Moment {
+        let wall = self.drifted(now);
+        let monotonic = wall.saturating_sub(self.suspended);
+        Moment { monotonic, wall: UNIX_EPOCH + DAY + self.ahead + wall }
+    }
+
+    /// The true time that goes by while the clock shows so much.
+    pub(super) fn true_time(&self, shown: Duration) -> Duration {
+        let millionths = (1_000_000 + self.drift).unsigned_abs();
+        let micros = u64::try_from(shown.as_micros()).unwrap_or(u64::MAX).min(1 << 40);
+        Duration::from_micros(micros * 1_000_000 / millionths + 1)
+    }
+
+    fn drifted(&self, now: Duration) -> Duration {
+        let millionths = u128::from((1_000_000 + self.drift).unsigned_abs());
+        let nanos = now.as_nanos() * millionths / 1_000_000;
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
+/// A partition on a host, from the claim that was won to the end.
+#[derive(Debug)]
+pub(super) struct Owned {
+    pub(super) ownership: Ownership,
+    pub(super) token: u64,
+    /// Whether the receiver is there.
+    pub(super) is_attached: bool,
+    /// The next event.
+    pub(super) position: u64,
+    /// The event that a handler has.
+    pub(super) busy: Option<u64>,
+    /// What the store has.
+    pub(super) stored: u64,
+    /// A checkpoint is on its way.
+    pub(super) is_writing: bool,
+    /// The step of the way out that is waited for.
+    pub(super) step: Option<Step>,
+    /// Looks at the clock that were asked for; only the last one counts.
+    pub(super) looks: u64,
+}
+
+impl Owned {
+    /// Events that are handled with none missing before them.
+    pub(super) fn handled(&self) -> u64 {
+        self.position - u64::from(self.busy.is_some())
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) id: String,
+    pub(super) clock: Clock,
+    pub(super) is_alive: bool,
+    /// It gives everything back and ends.
+    pub(super) is_stopping: bool,
+    pub(super) sleeps_until: Duration,
+    pub(super) cut_until: Duration,
+    pub(super) is_first_scan: bool,
+    pub(super) is_scanning: bool,
+    pub(super) idle: Idle,
+    pub(super) epochs: Epochs,
+    pub(super) owned: BTreeMap<u16, Owned>,
+    /// Partitions with a claim on its way.
+    pub(super) claiming: BTreeSet<u16>,
+}
+
+impl Host {
+    pub(super) fn is_serving(&self) -> bool {
+        self.is_alive && !self.is_stopping
+    }
+}

@@ -1,0 +1,46 @@
+//! The simulation finds what is planted, and nothing where nothing is.
+
+use eventhubs_sim::bug::Bug;
+use eventhubs_sim::cell::{self, CELLS, STRATEGIES};
+use eventhubs_sim::{World, plan};
+
+/// Seeds within which a planted bug has to be found.
+const FOUND_WITHIN: u64 = 2_000;
+
+#[test]
+fn no_rule_is_broken_in_disorder() {
+    for seed in 0..60 {
+        let report = World::new(plan::drawn(seed), None).run();
+        assert!(report.violations.is_empty(), "seed {seed}: {:?}", report.violations);
+    }
+}
+
+#[test]
+fn every_planted_bug_is_found() {
+    for (name, bug) in Bug::ALL {
+        let is_found = |seed| !World::new(plan::drawn(seed), Some(bug)).run().violations.is_empty();
+        assert!((0..FOUND_WITHIN).any(is_found), "{name} is not found");
+    }
+}
+
+#[test]
+fn a_seed_is_a_run() {
+    let run = |seed| {
+        let report = World::new(plan::drawn(seed), Some(Bug::SkipFence)).run();
+        (report.violations, report.moves, report.orphaned, report.balanced_since)
+    };
+    for seed in 0..10 {
+        assert_eq!(run(seed), run(seed), "seed {seed}");
+    }
+}
+
+#[test]
+fn quota_is_fast_and_moves_little() {
+    let (_, quota) = STRATEGIES[2];
+    for cell in &CELLS {
+        let outcome = cell::run(cell, quota, 3);
+        assert_eq!(outcome.violations, 0, "{}", cell.name);
+        assert!(outcome.rare <= cell.limit, "{}: {outcome:?}", cell.name);
+        assert!(outcome.moves_max <= cell.minimum + 3, "{}: {outcome:?}", cell.name);
+    }
+}
