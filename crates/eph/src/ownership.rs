@@ -10,7 +10,8 @@
 mod epoch;
 mod timing;
 
-pub use epoch::{EpochMode, Epochs};
+pub use crate::lease::EpochMode;
+pub use epoch::Epochs;
 pub use timing::{InvalidTiming, Moment, Timing};
 
 use std::fmt;

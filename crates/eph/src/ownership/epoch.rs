@@ -4,17 +4,7 @@ use std::collections::BTreeMap;
 
 use eventhubs_protocol::PartitionId;
 
-/// How owners are told apart at the broker.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EpochMode {
-    /// Each owner's epoch is higher than any before, so an old owner cannot come back. The default.
-    #[default]
-    Rising,
-    /// Always 0, as processors of other SDKs do, which rising epochs would lock out of the consumer
-    /// group. Owners with equal epochs take the partition from each other, so an old owner may
-    /// receive again until it learns that its lease is lost.
-    Zero,
-}
+use crate::lease::EpochMode;
 
 /// Remembers the highest epoch of each partition that this host has seen, and gives the next.
 ///
