@@ -13,7 +13,8 @@ use crate::recovery::gate::Gate;
 /// * When the service asks for a rest, nobody who shares it begins a try before that rest is over.
 /// * There are 50 tokens for retries. A retry costs 1, or 2 after a time-out, once for each fault
 ///   however many calls it struck; a success gives back 0.1. Without tokens calls fail instead of
-///   trying again, and streams wait as long between tries as their options allow.
+///   trying again; streams, and calls whose tries are not limited, wait as long between tries as
+///   their options allow.
 ///
 /// ```
 /// use eventhubs_client::{HubOptions, Pacing};

@@ -156,7 +156,7 @@ impl<'a> Tries<'a> {
         };
         let at = match !pays || shared.pacing().withdraw(price) {
             true => at,
-            false if self.call.patient => at.max(now + self.call.retry.delay_max),
+            false if self.is_patient() => at.max(now + self.call.retry.delay_max),
             false => return Err(self.give_up(error, Reason::Budget)),
         };
         self.last = Some(error);
@@ -167,6 +167,12 @@ impl<'a> Tries<'a> {
         self.rested().await?;
         shared.counters().retries.add(1);
         Ok(self.next(recovery, fresh_token))
+    }
+
+    /// Whether it waits when there is no token left for a retry: streams do, and whoever wants tries
+    /// without end.
+    fn is_patient(&self) -> bool {
+        self.call.patient || self.call.retry.retries_max.is_none()
     }
 
     fn next(&mut self, recovery: Recovery, fresh_token: bool) -> Try {

@@ -140,7 +140,9 @@ async fn none_is_one_try_and_unlimited_outlives_an_outage() {
     let world = World::retrying(RetryOptions::unlimited()).await;
     let fault = world.inject(released);
     let mut pending = Box::pin(world.producer.send("x"));
-    assert!(tokio::time::timeout(10 * MINUTE, &mut pending).await.is_err(), "it goes on");
+    // Long enough for more tries than there are tokens for.
+    assert!(tokio::time::timeout(30 * MINUTE, &mut pending).await.is_err(), "it goes on");
+    assert!(world.fixture.hub.statistics().retries > 60, "it has tried on");
     world.fixture.emulator.lift(fault);
     within_paused(pending).await.expect("accepted");
 }
