@@ -87,6 +87,7 @@ struct Kept {
     counters: Arc<Counters>,
     /// The latest connection, dead or alive.
     live: Mutex<Option<Arc<Live>>>,
+    closed: AtomicBool,
 }
 
 /// Asks the owner task, which it starts on first use.
@@ -94,7 +95,6 @@ struct Kept {
 pub(crate) struct Keeper {
     kept: Arc<Kept>,
     requests: Mutex<Option<mpsc::Sender<Request>>>,
-    closed: AtomicBool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -103,12 +103,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Keeper {
     pub(crate) fn new(target: Arc<Target>, counters: Arc<Counters>) -> Self {
-        let kept = Kept { target, counters, live: Mutex::default() };
-        Self { kept: Arc::new(kept), requests: Mutex::default(), closed: AtomicBool::new(false) }
+        let closed = AtomicBool::new(false);
+        let kept = Kept { target, counters, live: Mutex::default(), closed };
+        Self { kept: Arc::new(kept), requests: Mutex::default() }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+        self.kept.closed.load(Ordering::Acquire)
     }
 
     /// The latest connection, if there was one, alive or not.
@@ -118,7 +119,7 @@ impl Keeper {
 
     /// Makes nothing any more and fails whoever waits.
     pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        self.kept.closed.store(true, Ordering::Release);
         // The task ends when nobody can ask any more.
         lock(&self.requests).take();
     }
@@ -468,6 +469,10 @@ impl Owner {
                 let first = Holding { value: Value::Token(token), ..holding };
                 self.held.insert(Part::Token, first);
                 *lock(&self.kept.live) = Some(Arc::clone(live));
+                if self.kept.closed.load(Ordering::Acquire) {
+                    // Whoever closed the hub may have looked for a connection before this one.
+                    live.connection.start_close(None);
+                }
                 let value = Value::Live(Arc::clone(live));
                 self.held.insert(part, Holding { value, ..holding });
                 return;
