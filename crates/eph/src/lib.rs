@@ -43,11 +43,13 @@ mod clock;
 pub mod conformance;
 mod error;
 mod file;
+mod handler;
 mod lease;
 mod leaser;
 mod memory;
 mod owner;
 pub mod ownership;
+mod partition;
 mod presence;
 mod record;
 mod rfc3339;
@@ -57,11 +59,15 @@ pub use checkpoint::{Checkpoint, Commit, Fence};
 pub use checkpointer::Checkpointer;
 pub use error::{StoreError, StoreErrorKind, StoreOperation};
 pub use file::FileStore;
+pub use handler::{
+    Concurrency, Handler, HandlerCause, HandlerError, HandlerId, PartitionHandler, Verdict,
+};
 pub use lease::{
     Acquire, Claim, DEFAULT_LEASE_DURATION, EpochMode, Hold, Lease, LeaseTable, Version,
 };
 pub use leaser::Leaser;
 pub use memory::MemoryStore;
 pub use owner::{LeaseToken, MAX_ID, OwnerId};
+pub use partition::{CheckpointError, CloseReason, Committed, Partition};
 pub use presence::{Presence, PresenceTable};
 pub use record::{InvalidRecord, MAX_BODY, MAX_DEPTH};

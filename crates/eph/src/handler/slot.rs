@@ -1,0 +1,150 @@
+//! Calls of a handler whose type is forgotten, without an allocation for each.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::handler::{HandlerError, Verdict, error::HandlerCause};
+use crate::partition::Partition;
+
+/// Something that can be called with an `I`.
+pub(crate) trait Work<I>: Send + Sync {
+    /// Room for one call at a time.
+    fn slot(&self) -> Box<dyn Slot<I>>;
+}
+
+/// Room for one call after the other, made once and used again.
+///
+/// Panics of the handler are caught here, whether it is called, polled or dropped.
+pub(crate) trait Slot<I>: Send {
+    /// Calls, and polls once. Whatever was here before is dropped.
+    fn begin(
+        &mut self,
+        input: I,
+        partition: Partition,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Failure>>;
+
+    /// Polls the call that is pending.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>>;
+
+    /// Drops the call that is pending.
+    fn clear(&mut self);
+}
+
+/// How a call ended that did not end well.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) cause: HandlerCause,
+    pub(crate) verdict: Option<Verdict>,
+}
+
+impl From<HandlerError> for Failure {
+    #[cold]
+    fn from(error: HandlerError) -> Self {
+        Self { cause: HandlerCause::from(&error), verdict: error.verdict() }
+    }
+}
+
+impl Failure {
+    /// From what a panic carries.
+    #[cold]
+    pub(crate) fn of_panic(payload: &(dyn Any + Send)) -> Self {
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let text = text.unwrap_or("not with text");
+        Self { cause: HandlerCause::Panic(text.into()), verdict: None }
+    }
+}
+
+/// A closure that makes futures.
+pub(crate) struct Closure<F> {
+    handle: Arc<F>,
+}
+
+impl<F> Closure<F> {
+    pub(crate) fn new(handle: F) -> Self {
+        Self { handle: Arc::new(handle) }
+    }
+}
+
+impl<I, F, Fut> Work<I> for Closure<F>
+where
+    F: Fn(I, Partition) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
+{
+    fn slot(&self) -> Box<dyn Slot<I>> {
+        Box::new(Room { handle: Arc::clone(&self.handle), future: Box::pin(None) })
+    }
+}
+
+struct Room<F, Fut> {
+    handle: Arc<F>,
+    future: Pin<Box<Option<Fut>>>,
+}
+
+impl<F, Fut> Room<F, Fut>
+where
+    Fut: Future<Output = Result<(), HandlerError>>,
+{
+    #[inline]
+    fn poll_future(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), HandlerError>> {
+        match self.future.as_mut().as_pin_mut() {
+            Some(future) => {
+                let result = std::task::ready!(future.poll(cx));
+                self.future.set(None);
+                Poll::Ready(result)
+            }
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl<I, F, Fut> Slot<I> for Room<F, Fut>
+where
+    F: Fn(I, Partition) -> Fut + Send + Sync,
+    Fut: Future<Output = Result<(), HandlerError>> + Send,
+{
+    fn begin(
+        &mut self,
+        input: I,
+        partition: Partition,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Failure>> {
+        let called = catch_unwind(AssertUnwindSafe(|| {
+            let future = (self.handle)(input, partition);
+            self.future.set(Some(future));
+            self.poll_future(cx)
+        }));
+        self.told(called)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        let polled = catch_unwind(AssertUnwindSafe(|| self.poll_future(cx)));
+        self.told(polled)
+    }
+
+    fn clear(&mut self) {
+        // A panic while dropping: the handler has failed already.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.future.set(None)));
+    }
+}
+
+impl<F, Fut> Room<F, Fut> {
+    #[inline]
+    fn told(
+        &mut self,
+        polled: Result<Poll<Result<(), HandlerError>>, Box<dyn Any + Send>>,
+    ) -> Poll<Result<(), Failure>> {
+        match polled {
+            Ok(polled) => polled.map_err(Failure::from),
+            Err(payload) => {
+                let _ = catch_unwind(AssertUnwindSafe(|| self.future.set(None)));
+                Poll::Ready(Err(Failure::of_panic(&*payload)))
+            }
+        }
+    }
+}
