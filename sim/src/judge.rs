@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use crate::store::{Answer, Call, Lease};
+use eventhubs_eph::{Acquire, Commit, Hold, Lease, LeaseToken, OwnerId};
+use eventhubs_protocol::{OwnerLevel, PartitionId};
+
+use crate::post::Post;
+use crate::store::{Answer, Call};
 
 /// A rule that was broken, with the names of `reliability`: A for safety, V for liveness.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +31,9 @@ impl fmt::Display for Violation {
 /// What the judge knows of one partition.
 #[derive(Clone, Debug, Default)]
 struct Known {
-    epoch: i64,
+    epoch: Option<OwnerLevel>,
     /// The token of the last claim that was won.
-    token: u64,
+    token: Option<LeaseToken>,
     /// Events that were handled with none missing before them.
     handled: u64,
     checkpoint: u64,
@@ -37,11 +41,11 @@ struct Known {
 
 #[derive(Debug)]
 pub(crate) struct Judge {
-    partitions: Vec<Known>,
+    partitions: BTreeMap<PartitionId, Known>,
     /// When the leases of the tokens end.
-    until: BTreeMap<u64, Duration>,
+    until: BTreeMap<LeaseToken, Duration>,
     /// Tokens whose hosts were told that it is over.
-    told: BTreeSet<u64>,
+    told: BTreeSet<LeaseToken>,
     lease: Duration,
     pub(crate) violations: Vec<Violation>,
     /// Claims that were won, and those that were not won back from nobody.
@@ -50,9 +54,9 @@ pub(crate) struct Judge {
 }
 
 impl Judge {
-    pub(crate) fn new(partitions: u16, lease: Duration) -> Self {
+    pub(crate) fn new(lease: Duration) -> Self {
         Self {
-            partitions: vec![Known::default(); usize::from(partitions)],
+            partitions: BTreeMap::new(),
             until: BTreeMap::new(),
             told: BTreeSet::new(),
             lease,
@@ -70,58 +74,70 @@ impl Judge {
         }
     }
 
-    /// A call took effect; the lease it was about, before and after.
+    /// A call took effect. `before` is the lease it was about.
     pub(crate) fn stored(
         &mut self,
-        owner: &str,
+        owner: &OwnerId,
         call: &Call,
         answer: &Answer,
-        leases: (&Lease, &Lease),
+        before: Option<&Lease>,
         now: Duration,
     ) {
-        let (before, after) = leases;
         match (call, answer) {
-            (Call::Acquire { partition, epoch, token, .. }, Answer::Won { .. }) => {
-                self.acquired(owner, (*partition, *epoch, *token), before, now);
+            (Call::Acquire(seen, _), Answer::Acquired(Acquire::Won(lease))) => {
+                let is_as_seen = before.is_some_and(|before| before.token == seen.token);
+                let is_repeated = before.is_some_and(|before| before.token == lease.token);
+                if !is_as_seen && !is_repeated {
+                    let what = format!("{owner} took {}, of another than it saw", seen.partition);
+                    self.report("A7", now, what);
+                }
+                self.acquired(owner, lease, before, now);
             }
-            (Call::Renew { partition, token }, Answer::Done) => {
-                if self.partitions[usize::from(*partition)].token != *token {
+            (Call::Renew(asked) | Call::Update(asked), Answer::Held(Hold::Kept(lease))) => {
+                let known = self.partitions.entry(asked.partition).or_default();
+                if known.token != asked.token {
                     self.report("A3", now, format!("{owner} renewed a lease of another"));
                 }
-                self.until.insert(*token, now + self.lease);
+                let known = self.partitions.entry(asked.partition).or_default();
+                known.epoch = known.epoch.max(Some(lease.epoch));
+                self.until.extend(asked.token.clone().map(|token| (token, now + self.lease)));
             }
-            (Call::Checkpoint { partition, token, .. }, Answer::Done) => {
-                self.checkpointed(owner, (*partition, *token, after.checkpoint), now);
+            (Call::Commit(lease, count), Answer::Committed(Commit::Stored)) if *count > 0 => {
+                self.checkpointed(owner, lease, *count, now);
             }
-            (Call::Release { token, .. }, Answer::Done) => {
-                self.told.insert(*token);
+            (Call::Release(lease), Answer::Released(true)) => {
+                self.told.extend(lease.token.clone());
             }
             _ => {}
         }
     }
 
-    fn acquired(&mut self, owner: &str, won: (u16, i64, u64), before: &Lease, now: Duration) {
-        let (partition, epoch, token) = won;
-        let known = &mut self.partitions[usize::from(partition)];
-        let last = std::mem::replace(&mut known.epoch, epoch);
-        known.token = token;
-        if epoch <= last {
-            let what = format!("partition {partition} got epoch {epoch} after {last}");
+    fn acquired(&mut self, owner: &OwnerId, won: &Lease, before: Option<&Lease>, now: Duration) {
+        let known = self.partitions.entry(won.partition).or_default();
+        // A claim that is repeated is won again, and changes nothing.
+        if known.token == won.token {
+            return;
+        }
+        let last = known.epoch.replace(won.epoch);
+        known.token.clone_from(&won.token);
+        if last.is_some_and(|last| won.epoch <= last) {
+            let what =
+                format!("partition {} got epoch {} after {last:?}", won.partition, won.epoch);
             self.report("A2", now, what);
         }
-        self.until.insert(token, now + self.lease);
-        if before.owner.as_deref() != Some(owner) {
+        self.until.extend(won.token.clone().map(|token| (token, now + self.lease)));
+        if before.and_then(|before| before.owner.as_ref()) != Some(owner) {
             self.moves += 1;
             self.last_move = now;
         }
     }
 
-    fn checkpointed(&mut self, owner: &str, written: (u16, u64, u64), now: Duration) {
-        let (partition, token, value) = written;
-        let known = &mut self.partitions[usize::from(partition)];
+    fn checkpointed(&mut self, owner: &OwnerId, lease: &Lease, value: u64, now: Duration) {
+        let partition = lease.partition;
+        let known = self.partitions.entry(partition).or_default();
         let last = std::mem::replace(&mut known.checkpoint, value);
-        let (handled, current) = (known.handled, known.token);
-        if token != current {
+        let (handled, is_owner) = (known.handled, known.token == lease.token);
+        if !is_owner {
             self.report("A3", now, format!("{owner} wrote a checkpoint of partition {partition}"));
         }
         if value < last || value > handled {
@@ -131,41 +147,35 @@ impl Judge {
     }
 
     /// A host processed the word that this ownership is over.
-    pub(crate) fn told(&mut self, token: u64) {
-        self.told.insert(token);
+    pub(crate) fn told(&mut self, token: &LeaseToken) {
+        self.told.insert(token.clone());
     }
 
     /// A handler starts with an event. `grace` is by how much the host's clock may be wrong.
-    pub(crate) fn started(
-        &mut self,
-        partition: u16,
-        token: u64,
-        event: u64,
-        grace: Duration,
-        now: Duration,
-    ) {
-        if self.told.contains(&token) {
+    pub(crate) fn started(&mut self, post: &Post, event: u64, grace: Duration, now: Duration) {
+        let partition = post.partition;
+        if self.told.contains(&post.token) {
             self.report("A5", now, format!("a handler of {partition} started after the end"));
         }
-        let until = self.until.get(&token).copied().unwrap_or_default();
+        let until = self.until.get(&post.token).copied().unwrap_or_default();
         if now > until + grace {
             let late = (now - until).as_secs_f64();
             let what = format!("a handler of {partition} started {late:.1} s after its lease");
             self.report("A5", now, what);
         }
-        if event > self.partitions[usize::from(partition)].handled {
+        if event > self.handled(partition) {
             self.report("A6", now, format!("partition {partition} skips to event {event}"));
         }
     }
 
-    pub(crate) fn finished(&mut self, partition: u16, event: u64) {
-        let handled = &mut self.partitions[usize::from(partition)].handled;
+    pub(crate) fn finished(&mut self, partition: PartitionId, event: u64) {
+        let handled = &mut self.partitions.entry(partition).or_default().handled;
         if event == *handled {
             *handled += 1;
         }
     }
 
-    pub(crate) fn handled(&self, partition: u16) -> u64 {
-        self.partitions[usize::from(partition)].handled
+    pub(crate) fn handled(&self, partition: PartitionId) -> u64 {
+        self.partitions.get(&partition).map_or(0, |known| known.handled)
     }
 }

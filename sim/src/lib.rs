@@ -16,6 +16,7 @@ pub mod bug;
 pub mod cell;
 mod judge;
 pub mod plan;
+mod post;
 mod random;
 mod store;
 mod world;

@@ -1,165 +1,238 @@
-//! The store: leases, checkpoints and presence records, each call at one moment.
+//! The store: leases, checkpoints and presence records. Each call takes effect at one moment, and
+//! what it changes is decided by [`eventhubs_eph::rules`], as in any store.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use eventhubs_eph::balance::{Presence, Standing};
+use eventhubs_eph::rules::{self, Change, Mark};
+use eventhubs_eph::{
+    Acquire, Checkpoint, Claim, Commit, Fence, Hold, Lease, LeaseTable, OwnerId, Presence,
+    PresenceTable, Version,
+};
+use eventhubs_protocol::{Offset, PartitionId, SequenceNumber, Timestamp};
 
 use crate::bug::Bug;
-
-/// How long a presence record counts: three scans.
-const PRESENCE: Duration = Duration::from_secs(30);
-
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Lease {
-    pub(crate) owner: Option<String>,
-    pub(crate) epoch: i64,
-    /// 0 before the first claim.
-    pub(crate) token: u64,
-    pub(crate) until: Duration,
-    pub(crate) checkpoint: u64,
-}
-
-impl Lease {
-    pub(crate) fn holder(&self, now: Duration) -> Option<&str> {
-        self.owner.as_deref().filter(|_| self.until > now)
-    }
-}
 
 /// A call of a host.
 #[derive(Clone, Debug)]
 pub(crate) enum Call {
-    Announce,
-    Withdraw,
+    /// Make the store.
+    Make,
+    Announce(Presence),
+    Withdraw(OwnerId),
     List,
-    /// Take a lease that has the token `seen`, and is held by somebody only if it is a steal.
-    Acquire {
-        partition: u16,
-        seen: u64,
-        is_steal: bool,
-        epoch: i64,
-        token: u64,
-    },
-    Renew {
-        partition: u16,
-        token: u64,
-    },
-    Checkpoint {
-        partition: u16,
-        token: u64,
-        value: u64,
-    },
-    Release {
-        partition: u16,
-        token: u64,
-    },
+    Ensure(PartitionId),
+    /// Take a lease that is still as it was seen.
+    Acquire(Lease, Claim),
+    Renew(Lease),
+    /// Raise the epoch.
+    Update(Lease),
+    Release(Lease),
+    /// Take the checkpoint over.
+    Fence(Lease),
+    /// So many events are handled with none missing.
+    Commit(Lease, u64),
+}
+
+impl Call {
+    /// The partition it is about.
+    pub(crate) fn partition(&self) -> Option<PartitionId> {
+        match self {
+            Self::Make | Self::Announce(_) | Self::Withdraw(_) | Self::List => None,
+            Self::Ensure(partition) => Some(*partition),
+            Self::Acquire(lease, _)
+            | Self::Renew(lease)
+            | Self::Update(lease)
+            | Self::Release(lease)
+            | Self::Fence(lease)
+            | Self::Commit(lease, _) => Some(lease.partition),
+        }
+    }
 }
 
 /// What the store answers.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
     Done,
-    Listed {
-        leases: Vec<Standing>,
-        tokens: Vec<u64>,
-        presence: Vec<Presence>,
-        now: Duration,
-    },
-    /// The claim was won; the checkpoint to begin at.
-    Won {
-        checkpoint: u64,
-    },
-    /// Another one has it.
-    Lost,
+    Listed(LeaseTable, PresenceTable),
+    Ensured(Lease),
+    Acquired(Acquire),
+    Held(Hold),
+    Released(bool),
+    Fenced(Fence),
+    Committed(Commit),
+    /// There is no store.
+    Missing,
     /// Nothing is known: a fault.
     Failed,
 }
 
 #[derive(Debug)]
 pub(crate) struct Store {
-    pub(crate) leases: Vec<Lease>,
-    presence: BTreeMap<String, Duration>,
-    lease: Duration,
+    exists: bool,
+    /// Writes of leases so far, so that no version comes twice.
+    writes: u64,
+    leases: BTreeMap<PartitionId, Lease>,
+    marks: BTreeMap<PartitionId, Mark>,
+    presences: BTreeMap<OwnerId, Presence>,
     bug: Option<Bug>,
 }
 
 impl Store {
-    pub(crate) fn new(partitions: u16, lease: Duration, bug: Option<Bug>) -> Self {
-        let leases = vec![Lease::default(); usize::from(partitions)];
-        Self { leases, presence: BTreeMap::new(), lease, bug }
-    }
-
-    pub(crate) fn perform(&mut self, owner: &str, call: &Call, now: Duration) -> Answer {
-        match *call {
-            Call::Announce => {
-                self.presence.insert(owner.to_owned(), now + PRESENCE);
-                Answer::Done
-            }
-            Call::Withdraw => {
-                self.presence.remove(owner);
-                Answer::Done
-            }
-            Call::List => self.list(now),
-            Call::Acquire { partition, seen, is_steal, epoch, token } => {
-                let until = now + self.lease;
-                let is_blind = self.bug == Some(Bug::NoCompare);
-                let lease = &mut self.leases[usize::from(partition)];
-                let is_as_seen = lease.token == seen && (is_steal || lease.holder(now).is_none());
-                if !is_as_seen && !is_blind {
-                    return Answer::Lost;
-                }
-                let checkpoint = lease.checkpoint;
-                *lease = Lease { owner: Some(owner.to_owned()), epoch, token, until, checkpoint };
-                Answer::Won { checkpoint }
-            }
-            Call::Renew { partition, token } => {
-                let until = now + self.lease;
-                let is_blind = self.bug == Some(Bug::RenewWithoutToken);
-                let lease = &mut self.leases[usize::from(partition)];
-                if (lease.token != token || lease.owner.is_none()) && !is_blind {
-                    return Answer::Lost;
-                }
-                lease.until = until;
-                Answer::Done
-            }
-            Call::Checkpoint { partition, token, value } => {
-                let is_blind = self.bug == Some(Bug::CheckpointWithoutToken);
-                let lease = &mut self.leases[usize::from(partition)];
-                if (lease.token != token || lease.owner.is_none()) && !is_blind {
-                    return Answer::Lost;
-                }
-                if value > lease.checkpoint || self.bug == Some(Bug::CheckpointBackwards) {
-                    lease.checkpoint = value;
-                }
-                Answer::Done
-            }
-            Call::Release { partition, token } => {
-                let lease = &mut self.leases[usize::from(partition)];
-                if lease.token != token {
-                    return Answer::Lost;
-                }
-                lease.owner = None;
-                Answer::Done
-            }
+    /// A store that has to be made.
+    pub(crate) fn new(bug: Option<Bug>) -> Self {
+        Self {
+            exists: false,
+            writes: 0,
+            leases: BTreeMap::new(),
+            marks: BTreeMap::new(),
+            presences: BTreeMap::new(),
+            bug,
         }
     }
 
-    fn list(&self, now: Duration) -> Answer {
-        let leases = (0..)
-            .zip(&self.leases)
-            .map(|(partition, lease): (u16, _)| Standing {
-                owner: lease.owner.clone(),
-                epoch: lease.epoch,
-                until: UNIX_EPOCH + lease.until,
-                ..Standing::free(partition.into())
-            })
-            .collect();
-        let tokens = self.leases.iter().map(|lease| lease.token).collect();
-        let presence = self
-            .presence
-            .iter()
-            .map(|(owner, until)| Presence::new(owner, UNIX_EPOCH + *until))
-            .collect();
-        Answer::Listed { leases, tokens, presence, now }
+    pub(crate) fn lease(&self, partition: PartitionId) -> Option<&Lease> {
+        self.leases.get(&partition)
     }
+
+    pub(crate) fn perform(&mut self, call: &Call, now: Duration) -> Answer {
+        let date = date(now);
+        if matches!(call, Call::Make) {
+            self.exists = true;
+            return Answer::Done;
+        }
+        if !self.exists {
+            return Answer::Missing;
+        }
+        match call {
+            Call::Make => Answer::Done,
+            Call::Announce(presence) => {
+                let mut presence = presence.clone();
+                presence.seen = date;
+                self.presences.insert(presence.owner.clone(), presence);
+                Answer::Done
+            }
+            Call::Withdraw(owner) => {
+                self.presences.remove(owner);
+                Answer::Done
+            }
+            Call::List => Answer::Listed(
+                LeaseTable::new(date, self.leases.values().cloned().collect()),
+                PresenceTable::new(date, self.presences.values().cloned().collect()),
+            ),
+            Call::Ensure(partition) => Answer::Ensured(match self.leases.get(partition) {
+                Some(lease) => lease.clone(),
+                None => self.write(Lease::free(*partition), date),
+            }),
+            Call::Acquire(seen, claim) => self.acquire(seen, claim, date),
+            Call::Renew(lease) => {
+                let stored = self.leases.get(&lease.partition);
+                let change = match (self.bug, stored) {
+                    (Some(Bug::RenewWithoutToken), Some(stored)) => {
+                        rules::renew(Some(stored), stored)
+                    }
+                    _ => rules::renew(stored, lease),
+                };
+                self.hold(change, lease.partition, date)
+            }
+            Call::Update(lease) => {
+                let change = rules::update(self.leases.get(&lease.partition), lease);
+                self.hold(change, lease.partition, date)
+            }
+            Call::Release(lease) => {
+                let change = rules::release(self.leases.get(&lease.partition), lease);
+                let held = self.hold(change, lease.partition, date);
+                Answer::Released(matches!(held, Answer::Held(Hold::Kept(_))))
+            }
+            Call::Fence(lease) => self.fence(lease),
+            Call::Commit(lease, count) => self.commit(lease, *count),
+        }
+    }
+
+    fn acquire(&mut self, seen: &Lease, claim: &Claim, date: Timestamp) -> Answer {
+        let stored = self.leases.get(&seen.partition);
+        let mut change = match (self.bug, stored) {
+            (Some(Bug::NoCompare), Some(stored)) => rules::acquire(Some(stored), stored, claim),
+            _ => rules::acquire(stored, seen, claim),
+        };
+        if self.bug == Some(Bug::EqualEpoch)
+            && let (Change::Write(lease), Some(stored)) = (&mut change, stored)
+        {
+            lease.epoch = stored.epoch;
+        }
+        match self.hold(change, seen.partition, date) {
+            Answer::Held(Hold::Kept(lease)) => Answer::Acquired(Acquire::Won(lease)),
+            Answer::Held(Hold::Lost(lease)) => Answer::Acquired(Acquire::Lost(lease)),
+            other => other,
+        }
+    }
+
+    fn fence(&mut self, lease: &Lease) -> Answer {
+        let held = self.leases.get(&lease.partition);
+        let stored = self.marks.get(&lease.partition);
+        Answer::Fenced(match rules::fence(held, stored, lease) {
+            Change::Write(mark) => {
+                self.marks.insert(lease.partition, mark.clone());
+                Fence::Up(mark.checkpoint)
+            }
+            Change::Keep(mark) => Fence::Up(mark.checkpoint),
+            Change::Lost => Fence::Lost { epoch: rules::holder(held, stored) },
+        })
+    }
+
+    fn commit(&mut self, lease: &Lease, count: u64) -> Answer {
+        // The host ensured it, so the store was deleted since.
+        let Some(stored) = self.marks.get(&lease.partition) else { return Answer::Missing };
+        let Some(checkpoint) = checkpoint(count) else { return Answer::Committed(Commit::Stored) };
+        let held = self.leases.get(&lease.partition);
+        let mut change = rules::commit(held, stored, lease, &checkpoint);
+        let is_lost = matches!(change, Change::Lost);
+        let is_blind = match self.bug {
+            Some(Bug::CheckpointWithoutToken) => is_lost,
+            Some(Bug::CheckpointBackwards) => !is_lost,
+            _ => false,
+        };
+        if is_blind {
+            let (epoch, token) = (stored.epoch, stored.token.clone());
+            change = Change::Write(Mark::new(epoch, token, Some(checkpoint.clone())));
+        }
+        if let Change::Write(mark) = &change {
+            self.marks.insert(lease.partition, mark.clone());
+        }
+        Answer::Committed(change.into_commit(&checkpoint))
+    }
+
+    fn hold(&mut self, change: Change<Lease>, partition: PartitionId, date: Timestamp) -> Answer {
+        Answer::Held(match change {
+            Change::Write(lease) => Hold::Kept(self.write(lease, date)),
+            Change::Keep(lease) => Hold::Kept(lease),
+            Change::Lost => Hold::Lost(self.leases.get(&partition).cloned()),
+        })
+    }
+
+    fn write(&mut self, mut lease: Lease, date: Timestamp) -> Lease {
+        self.writes += 1;
+        lease.version = Version::new(&self.writes.to_string());
+        lease.renewed = date;
+        self.leases.insert(lease.partition, lease.clone());
+        lease
+    }
+}
+
+/// A moment as the store dates it.
+pub(crate) fn date(now: Duration) -> Timestamp {
+    Timestamp::UNIX_EPOCH.saturating_add(now)
+}
+
+/// The checkpoint of a partition of which so many events are handled.
+fn checkpoint(count: u64) -> Option<Checkpoint> {
+    let last = i64::try_from(count.checked_sub(1)?).unwrap_or(i64::MAX);
+    let offset = Offset::new(&last.to_string()).ok()?;
+    Some(Checkpoint::new(offset, SequenceNumber::from(last), None))
+}
+
+/// Events that are handled when this is the checkpoint.
+pub(crate) fn handled(checkpoint: Option<&Checkpoint>) -> u64 {
+    let last = checkpoint.map(|checkpoint| checkpoint.sequence_number.as_i64());
+    last.and_then(|last| u64::try_from(last).ok()).map_or(0, |last| last + 1)
 }

@@ -4,17 +4,20 @@ mod host;
 mod owning;
 mod scanning;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use eventhubs_eph::balance::Strategy;
+use eventhubs_eph::Lease;
 use eventhubs_eph::ownership::{Moment, Timing};
+use eventhubs_protocol::{OwnerLevel, PartitionId};
 
 use crate::agenda::Agenda;
 use crate::bug::Bug;
 use crate::judge::{Judge, Violation};
 use crate::plan::{Deed, Plan};
+use crate::post::Post;
 use crate::random::Random;
-use crate::store::{Answer, Call, Lease, Store};
+use crate::store::{self, Answer, Call, Store};
 
 use host::Host;
 
@@ -48,16 +51,18 @@ enum Event {
     Effect(Request),
     /// The answer, or the deadline without one.
     Answer(Request, Answer),
-    /// The clock of an ownership: host, partition, token, and which look it is.
-    Look(usize, u16, u64, u64),
+    /// The clock of an ownership, and which look it is.
+    Look(Post, u64),
+    /// The checkpoint is taken over once more.
+    Fence(Post),
     /// The receiver is attached.
-    Attached(usize, u16, u64),
+    Attached(Post),
     /// The broker tells that another receiver took over.
-    Stolen(usize, u16, u64),
-    /// A handler ends with an event: host, partition, token, event.
-    Handled(usize, u16, u64, u64),
+    Stolen(Post),
+    /// A handler ends with an event.
+    Handled(Post, u64),
     /// The next event, if there is one.
-    Intake(usize, u16, u64),
+    Intake(Post),
     /// The time to write checkpoints.
     Checkpoints(usize),
     /// Is everything shared?
@@ -86,16 +91,16 @@ pub struct World {
     agenda: Agenda<Event>,
     random: Random,
     store: Store,
-    /// The receiver of each partition: host, token, epoch.
-    receivers: Vec<Option<(usize, u64, i64)>>,
+    /// The receivers, with their epochs.
+    receivers: BTreeMap<PartitionId, (Post, OwnerLevel)>,
     hosts: Vec<Host>,
     judge: Judge,
     timing: Timing,
     tokens: u64,
     outage_until: Duration,
     balanced_since: Option<Duration>,
-    /// Since when the partitions have no owner.
-    orphans: Vec<Duration>,
+    /// Since when the partitions that had an owner have none.
+    orphans: BTreeMap<PartitionId, Duration>,
     orphaned: Duration,
     moves_before: u32,
 }
@@ -108,7 +113,6 @@ impl World {
         if bug == Some(Bug::RenewLate) {
             timing.renewal = timing.lease + SCAN;
         }
-        let count = usize::from(plan.partitions);
         let mut agenda = Agenda::new();
         for (at, deed) in &plan.deeds {
             agenda.put(*at, Event::Deed(*deed));
@@ -119,15 +123,15 @@ impl World {
             now: Duration::ZERO,
             agenda,
             random: Random::new(plan.seed ^ 0x5eed),
-            store: Store::new(plan.partitions, timing.lease, bug),
-            receivers: vec![None; count],
+            store: Store::new(bug),
+            receivers: BTreeMap::new(),
             hosts: Vec::new(),
-            judge: Judge::new(plan.partitions, timing.lease),
+            judge: Judge::new(timing.lease),
             timing,
             tokens: 0,
             outage_until: Duration::ZERO,
             balanced_since: None,
-            orphans: vec![Duration::MAX; count],
+            orphans: BTreeMap::new(),
             orphaned: Duration::ZERO,
             moves_before: 0,
             plan,
@@ -184,13 +188,12 @@ impl World {
             Event::Scan(host) => self.scan(host),
             Event::Effect(request) => self.effect(request),
             Event::Answer(request, answer) => self.answered(request, answer),
-            Event::Look(host, partition, token, look) => self.woken(host, partition, token, look),
-            Event::Attached(host, partition, token) => self.attached(host, partition, token),
-            Event::Stolen(host, partition, token) => self.stolen(host, partition, token),
-            Event::Intake(host, partition, token) => self.intake(host, partition, token),
-            Event::Handled(host, partition, token, event) => {
-                self.handled(host, partition, token, event);
-            }
+            Event::Look(post, look) => self.woken(&post, look),
+            Event::Fence(post) => self.fence(&post),
+            Event::Attached(post) => self.attached(&post),
+            Event::Stolen(post) => self.stolen(&post),
+            Event::Intake(post) => self.intake(&post),
+            Event::Handled(post, event) => self.handled(&post, event),
             Event::Checkpoints(host) => self.checkpoints(host),
             Event::Measure => {
                 self.measure();
@@ -257,46 +260,52 @@ impl World {
     }
 
     fn effect(&mut self, request: Request) {
-        let owner = self.hosts[request.host].id.clone();
-        let before = self.lease_of(&request.call);
-        let answer = self.store.perform(&owner, &request.call, self.now);
-        let after = self.lease_of(&request.call);
-        self.judge.stored(&owner, &request.call, &answer, (&before, &after), self.now);
+        let owner = &self.hosts[request.host].id;
+        let partition = request.call.partition();
+        let before = partition.and_then(|partition| self.store.lease(partition)).cloned();
+        let answer = self.store.perform(&request.call, self.now);
+        self.judge.stored(owner, &request.call, &answer, before.as_ref(), self.now);
         if let Some(at) = request.answer_at {
             self.agenda.put(at, Event::Answer(request, answer));
         }
     }
 
-    /// The lease that a call is about.
-    fn lease_of(&self, call: &Call) -> Lease {
-        let lease = call.partition().and_then(|at| self.store.leases.get(usize::from(at)));
-        lease.cloned().unwrap_or_default()
+    /// The partitions of the hub.
+    fn partitions(&self) -> impl Iterator<Item = PartitionId> + use<> {
+        (0..self.plan.partitions).map(PartitionId::from)
+    }
+
+    /// The lease of a partition that somebody holds.
+    fn held(&self, partition: PartitionId) -> Option<&Lease> {
+        let date = store::date(self.now);
+        self.store.lease(partition).filter(|lease| lease.holder(date).is_some())
     }
 
     /// Looks whether the live hosts have floor(P/N) or one more each.
     fn measure(&mut self) {
+        let count = usize::from(self.plan.partitions);
         let live: Vec<&Host> = self.hosts.iter().filter(|host| host.is_serving()).collect();
-        let floor = self.store.leases.len() / live.len().max(1);
-        let held = |host: &&Host| {
-            let holds = |lease: &&Lease| lease.holder(self.now) == Some(&*host.id);
-            self.store.leases.iter().filter(holds).count()
-        };
-        let counts: Vec<usize> = live.iter().map(held).collect();
+        let floor = count / live.len().max(1);
+        let held: Vec<&Lease> = self.partitions().filter_map(|at| self.held(at)).collect();
+        let counts = live
+            .iter()
+            .map(|host| held.iter().filter(|lease| lease.owner.as_ref() == Some(&host.id)).count());
+        let counts: Vec<usize> = counts.collect();
         let starts = |(_, deed): &&(Duration, Deed)| *deed == Deed::Start;
         let has_all = self.plan.deeds.iter().filter(starts).count() == self.hosts.len();
         let is_fair = has_all
             && counts.iter().all(|count| (floor..=floor + 1).contains(count))
-            && counts.iter().sum::<usize>() == self.store.leases.len();
+            && counts.iter().sum::<usize>() == count;
         self.balanced_since = match (is_fair, self.balanced_since) {
             (true, None) => Some(self.now),
             (true, since) => since,
             (false, _) => None,
         };
-        for (lease, since) in self.store.leases.iter().zip(&mut self.orphans) {
-            match lease.holder(self.now) {
-                Some(_) => *since = self.now,
-                None if *since == Duration::MAX => {}
-                None => self.orphaned = self.orphaned.max(self.now - *since),
+        for partition in self.partitions() {
+            if self.held(partition).is_some() {
+                self.orphans.insert(partition, self.now);
+            } else if let Some(since) = self.orphans.get(&partition) {
+                self.orphaned = self.orphaned.max(self.now - *since);
             }
         }
     }
@@ -304,8 +313,8 @@ impl World {
     /// What must have come about in the quiet time.
     fn judge_liveness(&mut self) {
         let now = self.now;
-        for partition in 0..self.plan.partitions {
-            if self.store.leases[usize::from(partition)].holder(now).is_none() {
+        for partition in self.partitions() {
+            if self.held(partition).is_none() {
                 self.judge.report("V1", now, format!("nobody owns partition {partition}"));
             }
             let behind = self.head().saturating_sub(self.judge.handled(partition));
@@ -328,11 +337,6 @@ impl World {
         self.now.as_secs() / 2
     }
 
-    /// How the hosts share.
-    fn strategy(&self) -> Strategy {
-        self.plan.strategy
-    }
-
     fn moment(&self, host: usize) -> Moment {
         self.hosts[host].clock.read(self.now)
     }
@@ -344,24 +348,13 @@ impl Event {
         match self {
             Self::Scan(host) | Self::Checkpoints(host) => Some(*host),
             Self::Answer(request, _) => Some(request.host),
-            Self::Look(host, ..)
-            | Self::Attached(host, ..)
-            | Self::Stolen(host, ..)
-            | Self::Handled(host, ..)
-            | Self::Intake(host, ..) => Some(*host),
+            Self::Look(post, _)
+            | Self::Fence(post)
+            | Self::Attached(post)
+            | Self::Stolen(post)
+            | Self::Handled(post, _)
+            | Self::Intake(post) => Some(post.host),
             Self::Deed(_) | Self::Effect(_) | Self::Measure => None,
-        }
-    }
-}
-
-impl Call {
-    fn partition(&self) -> Option<u16> {
-        match self {
-            Self::Announce | Self::Withdraw | Self::List => None,
-            Self::Acquire { partition, .. }
-            | Self::Renew { partition, .. }
-            | Self::Checkpoint { partition, .. }
-            | Self::Release { partition, .. } => Some(*partition),
         }
     }
 }

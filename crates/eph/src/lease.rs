@@ -107,6 +107,12 @@ impl Lease {
         self.token.is_none() || date.saturating_since(self.renewed) >= self.duration
     }
 
+    /// Who owns the partition at `date`, a moment of the store's clock.
+    #[must_use]
+    pub fn holder(&self, date: Timestamp) -> Option<&OwnerId> {
+        self.owner.as_ref().filter(|_| !self.is_free(date))
+    }
+
     /// Whether this is the ownership of `other`: the same partition, owner and token.
     #[must_use]
     pub fn is_generation_of(&self, other: &Self) -> bool {

@@ -17,7 +17,9 @@ pub use timing::{InvalidTiming, Moment, Timing};
 use std::fmt;
 use std::time::Duration;
 
-use eventhubs_protocol::PartitionId;
+use eventhubs_protocol::{OwnerLevel, PartitionId};
+
+use crate::owner::LeaseToken;
 
 /// One ownership of a partition. Whatever acts for it carries it, and anything of another
 /// generation is refused.
@@ -25,26 +27,30 @@ use eventhubs_protocol::PartitionId;
 /// # Examples
 ///
 /// ```
+/// use eventhubs_eph::LeaseToken;
 /// use eventhubs_eph::ownership::Generation;
+/// use eventhubs_protocol::OwnerLevel;
 ///
-/// let generation = Generation::new(3.into(), 7, "a-lease-id");
-/// assert_ne!(generation, Generation::new(3.into(), 8, "a-lease-id"));
+/// let (token, seven) = (LeaseToken::unique(), OwnerLevel::new(7)?);
+/// let generation = Generation::new(3.into(), seven, token.clone());
+/// assert_ne!(generation, Generation::new(3.into(), seven.next(), token));
+/// # Ok::<(), eventhubs_protocol::InvalidValue>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Generation {
     /// The partition.
     pub partition: PartitionId,
     /// The epoch of its receiver.
-    pub epoch: i64,
+    pub epoch: OwnerLevel,
     /// What the store calls this ownership; each of its writes names it.
-    pub token: String,
+    pub token: LeaseToken,
 }
 
 impl Generation {
     /// Puts the three together.
     #[must_use]
-    pub fn new(partition: PartitionId, epoch: i64, token: &str) -> Self {
-        Self { partition, epoch, token: token.to_owned() }
+    pub fn new(partition: PartitionId, epoch: OwnerLevel, token: LeaseToken) -> Self {
+        Self { partition, epoch, token }
     }
 }
 
@@ -72,12 +78,14 @@ pub enum End {
     ClockJump,
     /// The broker knows an epoch that is higher, and still did after it was passed once.
     EpochRefused,
+    /// There was no receiver for too long, so nobody reads the partition while this host holds it.
+    Unlinked,
 }
 
 impl End {
     /// Whether the lease may still be this host's, so that what it hands over may be written.
     fn has_lease(self) -> bool {
-        self == Self::Released
+        matches!(self, Self::Released | Self::Unlinked)
     }
 
     /// Whether a release, which names the token, can help the next owner.
@@ -95,6 +103,7 @@ impl fmt::Display for End {
             Self::Unproven => "no renewal of the lease succeeded in time",
             Self::ClockJump => "the machine was suspended while the lease ran",
             Self::EpochRefused => "the service knows a higher epoch",
+            Self::Unlinked => "this host had no receiver for too long",
         })
     }
 }
@@ -177,13 +186,15 @@ struct Way {
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
+/// use eventhubs_eph::LeaseToken;
 /// use eventhubs_eph::ownership::{Action, Generation, Moment, Ownership, Timing};
+/// use eventhubs_protocol::OwnerLevel;
 ///
 /// let at = |seconds| Moment {
 ///     monotonic: Duration::from_secs(seconds),
 ///     wall: UNIX_EPOCH + Duration::from_secs(seconds),
 /// };
-/// let generation = Generation::new(0.into(), 1, "token");
+/// let generation = Generation::new(0.into(), OwnerLevel::ZERO.next(), LeaseToken::unique());
 /// let mut ownership = Ownership::acquired(generation.clone(), Timing::default(), at(0));
 /// assert_eq!(ownership.look(at(5)), Action::Wait(Duration::from_secs(10)));
 /// assert_eq!(ownership.look(at(10)), Action::Renew);
@@ -204,6 +215,8 @@ pub struct Ownership {
     stand: Stand,
     /// Whether an epoch that was refused was passed once.
     was_raised: bool,
+    /// Since when there is no receiver.
+    unlinked: Option<Duration>,
 }
 
 impl Ownership {
@@ -211,8 +224,16 @@ impl Ownership {
     #[must_use]
     pub fn acquired(generation: Generation, timing: Timing, asked: Moment) -> Self {
         let renew_at = Some(asked.monotonic + timing.renewal);
-        let stand = Stand::Held;
-        Self { generation, timing, proven: asked, renew_at, failures: 0, stand, was_raised: false }
+        Self {
+            generation,
+            timing,
+            proven: asked,
+            renew_at,
+            failures: 0,
+            stand: Stand::Held,
+            was_raised: false,
+            unlinked: Some(asked.monotonic),
+        }
     }
 
     /// Which ownership this is.
@@ -291,6 +312,9 @@ impl Ownership {
     /// report, and first of all after this process did not run for a while.
     pub fn look(&mut self, now: Moment) -> Action {
         self.check_fence(now);
+        if self.unlinked_at().is_some_and(|at| now.monotonic >= at) {
+            self.ends(End::Unlinked, now);
+        }
         if let Stand::Over(end) = self.stand {
             return Action::Over(end);
         }
@@ -346,6 +370,18 @@ impl Ownership {
         self.ends(End::Stolen, now);
     }
 
+    /// The receiver is attached. Until this is reported, and from [`unlinked`](Self::unlinked) on,
+    /// the ownership is one of a host that holds a partition and does not read it: after
+    /// [`Timing::unlinked`] it ends, so that a host that reaches the service can have it.
+    pub fn linked(&mut self) {
+        self.unlinked = None;
+    }
+
+    /// There is no receiver any more, and none of this ownership on its way that is known to come.
+    pub fn unlinked(&mut self, now: Moment) {
+        self.unlinked.get_or_insert(now.monotonic);
+    }
+
     /// The partition is to be given back.
     pub fn release(&mut self, now: Moment) {
         self.ends(End::Released, now);
@@ -356,14 +392,16 @@ impl Ownership {
     /// this token, for [`Ownership::raised`]. `None` ends the ownership.
     pub fn epoch_refused(
         &mut self,
-        existing: Option<i64>,
+        existing: Option<OwnerLevel>,
         mode: EpochMode,
         now: Moment,
-    ) -> Option<i64> {
+    ) -> Option<OwnerLevel> {
         self.check_fence(now);
         let raised = existing
             .filter(|existing| *existing >= self.generation.epoch)
-            .and_then(|existing| existing.checked_add(1));
+            .map(|existing| (existing, existing.next()))
+            .filter(|(existing, next)| next > existing)
+            .map(|(_, next)| next);
         let is_first = self.stand == Stand::Held && !self.was_raised && mode == EpochMode::Rising;
         match raised.filter(|_| is_first) {
             Some(epoch) => {
@@ -379,7 +417,7 @@ impl Ownership {
 
     /// The store took the higher epoch, by a call that was begun at `asked`. From here on this is
     /// another generation.
-    pub fn raised(&mut self, epoch: i64, asked: Moment, now: Moment) {
+    pub fn raised(&mut self, epoch: OwnerLevel, asked: Moment, now: Moment) {
         self.renewed(asked, now);
         self.generation.epoch = epoch;
     }
@@ -428,6 +466,12 @@ impl Ownership {
         }
     }
 
+    /// When an ownership without a receiver ends.
+    fn unlinked_at(&self) -> Option<Duration> {
+        let since = self.unlinked.filter(|_| self.stand == Stand::Held)?;
+        Some(since + self.timing.unlinked())
+    }
+
     /// Begins the way out, or says better why it is gone already. What ended otherwise than by
     /// being given back stays as it ended.
     fn ends(&mut self, end: End, now: Moment) {
@@ -437,7 +481,7 @@ impl Ownership {
                 let way = Way { step: Step::StopIntake, is_begun: false, give_up_at };
                 self.stand = Stand::Ending(end, way);
             }
-            Stand::Ending(End::Released, way) if end != End::Released => {
+            Stand::Ending(before, way) if before.has_lease() && !end.has_lease() => {
                 self.stand = Stand::Ending(end, way);
                 // What is begun is done; what comes next is asked anew.
                 if !is_step_of(end, way.step) {
@@ -462,7 +506,11 @@ impl Ownership {
             Stand::Ending(_, way) if way.step == Step::AwaitHandlers => Some(way.give_up_at),
             _ => None,
         };
-        [fence, renewal, grace].into_iter().flatten().min().unwrap_or(Duration::MAX)
+        [fence, renewal, grace, self.unlinked_at()]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(Duration::MAX)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Who else is there: a record each host keeps, so that a fair share is known before it is taken.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use eventhubs_protocol::Timestamp;
@@ -12,14 +11,14 @@ use crate::owner::OwnerId;
 /// # Examples
 ///
 /// ```
-/// use std::num::NonZeroU32;
 /// use std::time::Duration;
 ///
 /// use eventhubs_eph::{OwnerId, Presence};
 ///
 /// let presence = Presence::new(OwnerId::unique(), Duration::from_secs(60))
-///     .with_weight(NonZeroU32::MIN.saturating_add(1));
-/// assert_eq!(presence.weight.get(), 2);
+///     .with_weight(2)
+///     .with_maximum(10);
+/// assert_eq!((presence.weight, presence.maximum), (2, Some(10)));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -28,23 +27,33 @@ pub struct Presence {
     pub owner: OwnerId,
     /// How long this holds without being announced again.
     pub duration: Duration,
-    /// The host's share relative to others; 1 unless said otherwise.
-    pub weight: NonZeroU32,
+    /// The host's share relative to others; 1 unless said otherwise. 0 is for a host that leaves or
+    /// only stands by: it has no share, and others take what it holds.
+    pub weight: u32,
+    /// Partitions it has at most; no limit unless said otherwise.
+    pub maximum: Option<u32>,
     /// When it was announced last, by the clock of the store. Stores set it.
     pub seen: Timestamp,
 }
 
 impl Presence {
-    /// The presence of a host with weight 1.
+    /// The presence of a host with weight 1 and no limit.
     #[must_use]
     pub fn new(owner: OwnerId, duration: Duration) -> Self {
-        Self { owner, duration, weight: NonZeroU32::MIN, seen: Timestamp::UNIX_EPOCH }
+        Self { owner, duration, weight: 1, maximum: None, seen: Timestamp::UNIX_EPOCH }
     }
 
     /// The same host with another weight.
     #[must_use]
-    pub fn with_weight(mut self, weight: NonZeroU32) -> Self {
+    pub fn with_weight(mut self, weight: u32) -> Self {
         self.weight = weight;
+        self
+    }
+
+    /// The same host with so many partitions at most.
+    #[must_use]
+    pub fn with_maximum(mut self, partitions: u32) -> Self {
+        self.maximum = Some(partitions);
         self
     }
 

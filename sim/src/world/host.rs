@@ -4,7 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, UNIX_EPOCH};
 
 use eventhubs_eph::balance::Idle;
-use eventhubs_eph::ownership::{Epochs, Moment, Ownership, Step};
+use eventhubs_eph::ownership::{Epochs, Generation, Moment, Ownership, Step};
+use eventhubs_eph::{Lease, LeaseTable, OwnerId, PresenceTable};
+use eventhubs_protocol::{OwnerLevel, PartitionId};
+
+use crate::post::Post;
 
 /// The clocks of a machine.
 #[derive(Clone, Copy, Debug)]
@@ -45,9 +49,10 @@ impl Clock {
 #[derive(Debug)]
 pub(super) struct Owned {
     pub(super) ownership: Ownership,
-    pub(super) token: u64,
-    /// Whether the receiver is there.
-    pub(super) is_attached: bool,
+    /// As the store had it last.
+    pub(super) lease: Lease,
+    /// The epoch that the store is to have before the receiver is attached.
+    pub(super) raise: Option<OwnerLevel>,
     /// The next event.
     pub(super) position: u64,
     /// The event that a handler has.
@@ -63,15 +68,31 @@ pub(super) struct Owned {
 }
 
 impl Owned {
+    /// Which ownership it is, on that host.
+    pub(super) fn post(&self, host: usize) -> Post {
+        let Generation { partition, token, .. } = self.ownership.generation().clone();
+        Post { host, partition, token }
+    }
+
     /// Events that are handled with none missing before them.
     pub(super) fn handled(&self) -> u64 {
         self.position - u64::from(self.busy.is_some())
     }
 }
 
+/// A list of leases to which some are still to be added.
+#[derive(Debug)]
+pub(super) struct Gathering {
+    pub(super) table: LeaseTable,
+    pub(super) presence: PresenceTable,
+    /// Leases that are on their way.
+    pub(super) missing: usize,
+    pub(super) is_complete: bool,
+}
+
 #[derive(Debug)]
 pub(super) struct Host {
-    pub(super) id: String,
+    pub(super) id: OwnerId,
     pub(super) clock: Clock,
     pub(super) is_alive: bool,
     /// It gives everything back and ends.
@@ -80,11 +101,12 @@ pub(super) struct Host {
     pub(super) cut_until: Duration,
     pub(super) is_first_scan: bool,
     pub(super) is_scanning: bool,
+    pub(super) gathering: Option<Gathering>,
     pub(super) idle: Idle,
     pub(super) epochs: Epochs,
-    pub(super) owned: BTreeMap<u16, Owned>,
+    pub(super) owned: BTreeMap<PartitionId, Owned>,
     /// Partitions with a claim on its way.
-    pub(super) claiming: BTreeSet<u16>,
+    pub(super) claiming: BTreeSet<PartitionId>,
 }
 
 impl Host {

@@ -4,21 +4,21 @@ use std::fmt;
 
 use eventhubs_protocol::PartitionId;
 
-use super::view::Standing;
+use crate::owner::OwnerId;
 
-/// What to do now. Claims are independent of each other: one that is lost affects no other.
+/// What to do now. Takes are independent of each other: one that is lost affects no other.
 ///
 /// # Examples
 ///
 /// ```
 /// use eventhubs_eph::balance::Plan;
 ///
-/// assert!(Plan::default().claims.is_empty());
+/// assert!(Plan::default().takes.is_empty());
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// Partitions to claim through the store.
-    pub claims: Vec<Claim>,
+    pub takes: Vec<Take>,
     /// Partitions to give back, in the order of an orderly hand-over.
     pub releases: Vec<Release>,
     /// Why nothing was planned, when that has a reason of its own.
@@ -32,19 +32,28 @@ impl Plan {
 }
 
 /// A partition to claim.
+///
+/// # Examples
+///
+/// ```
+/// use eventhubs_eph::balance::{Take, TakeReason};
+///
+/// let take = Take::new(3.into(), TakeReason::Free);
+/// assert_eq!(take.reason.to_string(), "nobody holds it");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
+pub struct Take {
     /// The partition.
     pub partition: PartitionId,
-    /// The epoch the list had; the new one is higher.
-    pub epoch: i64,
     /// Why.
-    pub reason: ClaimReason,
+    pub reason: TakeReason,
 }
 
-impl Claim {
-    pub(super) fn new(lease: &Standing, reason: ClaimReason) -> Self {
-        Self { partition: lease.partition, epoch: lease.epoch, reason }
+impl Take {
+    /// Puts the two together.
+    #[must_use]
+    pub fn new(partition: PartitionId, reason: TakeReason) -> Self {
+        Self { partition, reason }
     }
 }
 
@@ -53,25 +62,27 @@ impl Claim {
 /// # Examples
 ///
 /// ```
-/// use eventhubs_eph::balance::ClaimReason;
+/// use eventhubs_eph::OwnerId;
+/// use eventhubs_eph::balance::TakeReason;
 ///
-/// let reason = ClaimReason::Surplus { owner: "a".to_owned(), count: 6, share: 4 };
+/// let reason = TakeReason::Surplus { owner: OwnerId::new("a")?, count: 6, share: 4 };
 /// assert_eq!(reason.to_string(), "'a' has 6 and a share of 4");
+/// # Ok::<(), eventhubs_eph::StoreError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ClaimReason {
+pub enum TakeReason {
     /// It was released, or never held.
     Free,
     /// Its lease ended.
     Expired {
         /// Who held it.
-        owner: String,
+        owner: OwnerId,
     },
     /// Its owner has more than its share.
     Surplus {
         /// Who holds it.
-        owner: String,
+        owner: OwnerId,
         /// Partitions the owner has.
         count: usize,
         /// Partitions it should have.
@@ -86,7 +97,7 @@ pub enum ClaimReason {
     },
 }
 
-impl fmt::Display for ClaimReason {
+impl fmt::Display for TakeReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Free => f.write_str("nobody holds it"),

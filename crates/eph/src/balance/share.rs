@@ -1,9 +1,11 @@
 //! How many partitions each host should have.
 
+use crate::owner::OwnerId;
+
 /// A host that counts.
 #[derive(Clone, Debug)]
 pub(super) struct Host<'a> {
-    pub(super) owner: &'a str,
+    pub(super) owner: &'a OwnerId,
     /// Partitions it holds.
     pub(super) count: usize,
     pub(super) weight: u32,

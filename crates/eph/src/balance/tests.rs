@@ -3,23 +3,43 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use eventhubs_protocol::Timestamp;
 use proptest::prelude::{Just, ProptestConfig, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::strategy::Strategy as _;
 
 use super::*;
+use crate::error::{StoreError, StoreErrorKind, StoreOperation};
+use crate::lease::LeaseTable;
+use crate::owner::LeaseToken;
+use crate::presence::{Presence, PresenceTable};
 
 const LEASE: Duration = Duration::from_secs(60);
 
-fn now() -> std::time::SystemTime {
-    std::time::UNIX_EPOCH + Duration::from_secs(100_000)
+fn now() -> Timestamp {
+    Timestamp::UNIX_EPOCH.saturating_add(Duration::from_secs(100_000))
 }
 
 fn partitions(count: u16) -> Vec<PartitionId> {
     (0..count).map(PartitionId::from).collect()
 }
 
-fn name(host: usize) -> String {
-    format!("host-{host:03}")
+fn name(host: usize) -> OwnerId {
+    OwnerId::new(&format!("host-{host:03}")).expect("it is short")
+}
+
+/// A lease that was renewed just now, or one that nobody has.
+fn lease(partition: u16, owner: Option<usize>) -> Lease {
+    let mut lease = Lease::free(partition.into());
+    lease.owner = owner.map(name);
+    lease.token = owner.map(|_| LeaseToken::new("a-token").expect("it is short"));
+    lease.renewed = now();
+    lease
+}
+
+fn present(host: usize) -> Presence {
+    let mut presence = Presence::new(name(host), LEASE);
+    presence.seen = now();
+    presence
 }
 
 /// The owners of all partitions, `None` where there is none; nobody's lease ends.
@@ -32,19 +52,13 @@ struct Fleet {
 
 impl Fleet {
     fn view(&self, own: usize, random: u64) -> View {
-        let mut view = View::new(&name(own), now(), partitions(self.owners.len() as u16));
-        let until = now() + LEASE;
-        view.leases = (0..)
-            .zip(&self.owners)
-            .map(|(partition, owner)| match owner {
-                Some(owner) => Standing::held(partition.into(), &name(*owner), 1, until),
-                None => Standing::free(partition.into()),
-            })
-            .collect();
-        view.presence =
-            Some((0..self.hosts).map(|host| Presence::new(&name(host), until)).collect());
-        let own_leases = view.leases.iter().filter(|lease| lease.owner.as_ref() == Some(&view.own));
-        view.kept = own_leases.map(|lease| lease.partition).collect();
+        let leases = (0..).zip(&self.owners).map(|(at, owner)| lease(at, *owner)).collect();
+        let table = LeaseTable::new(now(), leases);
+        let mut view = View::new(name(own), partitions(self.owners.len() as u16), table);
+        let presences = (0..self.hosts).map(present).collect();
+        view.presence = Some(PresenceTable::new(now(), presences));
+        let own = view.table.leases.iter().filter(|lease| lease.owner.as_ref() == Some(&view.own));
+        view.kept = own.map(|lease| lease.partition).collect();
         view.strategy = self.strategy;
         view.random = random;
         view
@@ -54,13 +68,13 @@ impl Fleet {
         self.owners.iter().filter(|owner| **owner == Some(host)).count()
     }
 
-    /// One host scans and its claims are won. How many moved.
+    /// One host scans and its takes are won. How many moved.
     fn scan(&mut self, host: usize, random: u64) -> usize {
         let plan = plan(&self.view(host, random));
-        for claim in &plan.claims {
-            self.owners[usize::from(claim.partition.as_u16())] = Some(host);
+        for take in &plan.takes {
+            self.owners[usize::from(take.partition.as_u16())] = Some(host);
         }
-        plan.claims.len()
+        plan.takes.len()
     }
 
     fn is_balanced(&self) -> bool {
@@ -95,16 +109,16 @@ proptest! {
             _ => (0..fleet.hosts).filter(|&host| host == own || fleet.count(host) > 0).count(),
         };
         let share = fleet.owners.len().div_ceil(seen);
-        let after = fleet.count(own) + plan.claims.len();
-        prop_assert!(plan.claims.is_empty() || after <= share, "{after} of {share}");
+        let after = fleet.count(own) + plan.takes.len();
+        prop_assert!(plan.takes.is_empty() || after <= share, "{after} of {share}");
         let mut lost: BTreeMap<usize, usize> = BTreeMap::new();
         let mut claimed = BTreeSet::new();
-        for claim in &plan.claims {
-            prop_assert!(claimed.insert(claim.partition), "twice");
-            let owner = fleet.owners[usize::from(claim.partition.as_u16())];
-            match (owner, &claim.reason) {
-                (None, ClaimReason::Free) => {}
-                (Some(owner), ClaimReason::Surplus { .. }) => {
+        for take in &plan.takes {
+            prop_assert!(claimed.insert(take.partition), "twice");
+            let owner = fleet.owners[usize::from(take.partition.as_u16())];
+            match (owner, &take.reason) {
+                (None, TakeReason::Free) => {}
+                (Some(owner), TakeReason::Surplus { .. }) => {
                     prop_assert!(owner != own, "from itself");
                     *lost.entry(owner).or_default() += 1;
                 }
@@ -115,7 +129,7 @@ proptest! {
             prop_assert!(fleet.count(victim) - lost >= fleet.owners.len() / seen, "below its share");
         }
         if view.effective_strategy() == Strategy::Balanced {
-            prop_assert!(plan.claims.len() <= 1);
+            prop_assert!(plan.takes.len() <= 1);
         }
     }
 
@@ -127,9 +141,9 @@ proptest! {
         let before = fleet.clone();
         let mut moved = BTreeSet::new();
         for host in 0..fleet.hosts {
-            for claim in plan(&before.view(host, 0)).claims {
-                prop_assert!(moved.insert(claim.partition), "two hosts claim it");
-                fleet.owners[usize::from(claim.partition.as_u16())] = Some(host);
+            for take in plan(&before.view(host, 0)).takes {
+                prop_assert!(moved.insert(take.partition), "two hosts claim it");
+                fleet.owners[usize::from(take.partition.as_u16())] = Some(host);
             }
         }
         prop_assert!(fleet.is_balanced());
@@ -150,11 +164,11 @@ proptest! {
         let mut view = fleet.view(own % fleet.hosts, 0);
         match how {
             0 => view.is_complete = false,
-            1 => view.leases.truncate(view.leases.len().saturating_sub(cut)),
-            _ => view.leases.push(view.leases[0].clone()),
+            1 => view.table.leases.truncate(view.table.leases.len().saturating_sub(cut)),
+            _ => view.table.leases.push(view.table.leases[0].clone()),
         }
         let plan = plan(&view);
-        prop_assert!(plan.claims.is_empty() && plan.releases.is_empty());
+        prop_assert!(plan.takes.is_empty() && plan.releases.is_empty());
         prop_assert_eq!(plan.abstention, Some(Abstention::Incomplete));
     }
 
@@ -164,14 +178,17 @@ proptest! {
         let own = own % fleet.hosts;
         fleet.strategy = Strategy::Quota;
         let mut view = fleet.view(own, 0);
-        for lease in view.leases.iter_mut().filter(|lease| lease.owner.as_ref() != Some(&view.own)) {
-            lease.until = now();
+        let long_ago = Timestamp::UNIX_EPOCH;
+        let leases = view.table.leases.iter_mut();
+        for lease in leases.filter(|lease| lease.owner.as_ref() != Some(&view.own)) {
+            lease.renewed = long_ago;
         }
-        for record in view.presence.iter_mut().flatten().filter(|record| record.owner != view.own) {
-            record.until = now();
+        let records = view.presence.iter_mut().flat_map(|table| &mut table.presences);
+        for record in records.filter(|record| record.owner != view.own) {
+            record.seen = long_ago;
         }
         let missing = fleet.owners.len() - fleet.count(own);
-        prop_assert_eq!(plan(&view).claims.len(), missing);
+        prop_assert_eq!(plan(&view).takes.len(), missing);
     }
 
     /// Weights and maxima: everything is shared that anybody can take, and never more.
@@ -180,7 +197,7 @@ proptest! {
         count in 0_usize..300,
         hosts in proptest::collection::vec((0_u32..5, proptest::option::of(0_u32..20)), 1..40),
     ) {
-        let names: Vec<_> = (0..hosts.len()).map(name).collect();
+        let names: Vec<OwnerId> = (0..hosts.len()).map(name).collect();
         let mut hosts: Vec<_> = hosts.iter().zip(&names).map(|(&(weight, maximum), owner)| {
             Host { owner, count: 0, weight, maximum, share: 0 }
         }).collect();
@@ -238,9 +255,9 @@ fn the_first_scan_of_a_quota_only_announces() {
     let mut view = fleet.view(0, 0);
     view.is_first_scan = true;
     assert_eq!(plan(&view).abstention, Some(Abstention::FirstScan));
-    assert!(plan(&view).claims.is_empty());
+    assert!(plan(&view).takes.is_empty());
     view.strategy = Strategy::Balanced;
-    assert_eq!(plan(&view).claims.len(), 1, "there is nobody to announce to");
+    assert_eq!(plan(&view).takes.len(), 1, "there is nobody to announce to");
 }
 
 #[test]
@@ -248,11 +265,11 @@ fn a_quota_without_records_takes_one_in_a_scan() {
     let fleet = Fleet { hosts: 1, owners: vec![None; 4], strategy: Strategy::Quota };
     let mut view = fleet.view(0, 0);
     view.presence = None;
-    assert_eq!(plan(&view).claims.len(), 1);
+    assert_eq!(plan(&view).takes.len(), 1);
 }
 
 #[test]
-fn a_host_that_wants_none_gives_back_and_claims_nothing() {
+fn a_host_that_wants_none_gives_back_and_takes_nothing() {
     let owners = vec![Some(0), None, Some(0)];
     let fleet = Fleet { hosts: 1, owners, strategy: Strategy::Quota };
     let mut view = fleet.view(0, 0);
@@ -260,7 +277,7 @@ fn a_host_that_wants_none_gives_back_and_claims_nothing() {
     let plan = plan(&view);
     let reasons: Vec<_> = plan.releases.iter().map(|release| release.reason).collect();
     assert_eq!(reasons, [ReleaseReason::Leaving; 2]);
-    assert!(plan.claims.is_empty());
+    assert!(plan.takes.is_empty());
 }
 
 #[test]
@@ -283,7 +300,7 @@ fn partitions_the_hub_does_not_have_are_given_back_and_not_claimed() {
     let plan = super::plan(&view);
     assert_eq!(plan.releases.len(), 1);
     assert_eq!(plan.releases[0].reason, ReleaseReason::NoSuchPartition);
-    view.leases[1].owner = None;
+    view.table.leases[1] = lease(1, None);
     assert_eq!(super::plan(&view), Plan::default());
 }
 
@@ -291,8 +308,8 @@ fn partitions_the_hub_does_not_have_are_given_back_and_not_claimed() {
 fn partitions_that_were_added_are_claimed() {
     let mut fleet = Fleet { hosts: 1, owners: vec![Some(0); 4], strategy: Strategy::Quota };
     fleet.owners.extend([None, None]);
-    let claimed = plan(&fleet.view(0, 0)).claims;
-    assert_eq!(claimed.len(), 2);
+    let taken = plan(&fleet.view(0, 0)).takes;
+    assert_eq!(taken.len(), 2);
 }
 
 #[test]
@@ -301,9 +318,9 @@ fn what_the_store_says_is_held_here_is_claimed_again() {
     let mut view = fleet.view(0, 0);
     view.kept.clear();
     view.is_first_scan = true;
-    let claims = plan(&view).claims;
-    assert_eq!(claims.len(), 1);
-    assert_eq!(claims[0].reason, ClaimReason::Own);
+    let takes = plan(&view).takes;
+    assert_eq!(takes.len(), 1);
+    assert_eq!(takes[0].reason, TakeReason::Own);
 }
 
 #[test]
@@ -311,9 +328,9 @@ fn what_is_still_on_its_way_out_is_not_claimed() {
     let fleet = Fleet { hosts: 1, owners: vec![None, None], strategy: Strategy::Quota };
     let mut view = fleet.view(0, 0);
     view.kept.insert(0.into());
-    let claims = plan(&view).claims;
-    assert_eq!(claims.len(), 1);
-    assert_eq!(claims[0].partition, 1.into());
+    let takes = plan(&view).takes;
+    assert_eq!(takes.len(), 1);
+    assert_eq!(takes[0].partition, 1.into());
 }
 
 #[test]
@@ -321,20 +338,46 @@ fn what_nobody_takes_for_long_is_taken_above_the_share() {
     let owners = vec![Some(0), Some(1), None, None];
     let fleet = Fleet { hosts: 3, owners, strategy: Strategy::Quota };
     let mut view = fleet.view(0, 0);
-    let mut idle = Idle::default();
     for scan in 1..PATIENCE_SCANS {
-        idle.scanned(&mut view.leases, now());
-        assert_eq!(view.leases[2].idle_scans, scan);
-        let kept: Vec<_> = plan(&view).claims.iter().map(|claim| claim.partition).collect();
+        view.idle.scanned(&view.table);
+        assert_eq!(view.idle.scans(2.into()), scan);
+        let kept: Vec<_> = plan(&view).takes.iter().map(|take| take.partition).collect();
         assert!(kept.len() <= 1, "its share only");
     }
-    view.leases[2].owner = Some(name(0));
-    view.leases[2].until = now() + LEASE;
+    view.table.leases[2] = lease(2, Some(0));
     view.kept.insert(2.into());
-    idle.scanned(&mut view.leases, now());
-    let claims = plan(&view).claims;
-    assert_eq!(claims.len(), 1);
-    assert_eq!(claims[0].reason, ClaimReason::LeftOver { scans: PATIENCE_SCANS });
+    view.idle.scanned(&view.table);
+    let takes = plan(&view).takes;
+    assert_eq!(takes.len(), 1);
+    assert_eq!(takes[0].reason, TakeReason::LeftOver { scans: PATIENCE_SCANS });
     view.maximum = Some(2);
-    assert!(plan(&view).claims.is_empty());
+    assert!(plan(&view).takes.is_empty());
+}
+
+#[test]
+fn a_record_that_cannot_be_read_stops_only_its_partition() {
+    let owners = vec![None, None, Some(0), None];
+    let fleet = Fleet { hosts: 1, owners, strategy: Strategy::Quota };
+    let mut view = fleet.view(0, 0);
+    let broken = view.table.leases.remove(1);
+    assert_eq!(plan(&view).abstention, Some(Abstention::Incomplete));
+    let (kind, operation) = (StoreErrorKind::Corrupt, StoreOperation::List);
+    let error = StoreError::new(kind, operation, "the lease", "it is no JSON");
+    view.table.corrupt.push((broken.partition, error));
+    let taken: Vec<_> = plan(&view).takes.iter().map(|take| take.partition.as_u16()).collect();
+    assert_eq!(taken, [0, 3]);
+}
+
+#[test]
+fn a_host_that_stands_by_has_no_share_in_the_eyes_of_others() {
+    let owners = vec![Some(1), Some(1), None, None];
+    let fleet = Fleet { hosts: 2, owners, strategy: Strategy::Quota };
+    let mut view = fleet.view(0, 0);
+    view.presence.iter_mut().for_each(|table| table.presences[1].weight = 0);
+    assert_eq!(plan(&view).takes.len(), 4);
+    view.presence.iter_mut().for_each(|table| {
+        table.presences[1].weight = 1;
+        table.presences[1].maximum = Some(1);
+    });
+    assert_eq!(plan(&view).takes.len(), 3);
 }

@@ -1,9 +1,13 @@
 //! What a host knows when it plans.
 
 use std::collections::BTreeSet;
-use std::time::SystemTime;
 
-use eventhubs_protocol::PartitionId;
+use eventhubs_protocol::{PartitionId, Timestamp};
+
+use super::idle::Idle;
+use crate::lease::LeaseTable;
+use crate::owner::OwnerId;
+use crate::presence::PresenceTable;
 
 /// How partitions are shared.
 ///
@@ -31,96 +35,22 @@ pub enum Strategy {
     Quota,
 }
 
-/// One lease as the store has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// Whose lease it is.
-    pub partition: PartitionId,
-    /// Who held it last; `None` when it was released or never held.
-    pub owner: Option<String>,
-    /// The epoch of the last owner, 0 when there was none.
-    pub epoch: i64,
-    /// When it ends unless it is renewed, on the store's clock: the store's own date of the last
-    /// change plus the length of the lease. Never computed from a host's clock.
-    pub until: SystemTime,
-    /// For how many scans it was seen without an owner; see [`Idle`](super::Idle).
-    pub idle_scans: u32,
-}
-
-impl Standing {
-    /// A lease that nobody ever held.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use eventhubs_eph::balance::Standing;
-    ///
-    /// let lease = Standing::free(3.into());
-    /// assert_eq!(lease.holder(std::time::UNIX_EPOCH), None);
-    /// ```
-    #[must_use]
-    pub fn free(partition: PartitionId) -> Self {
-        Self { partition, owner: None, epoch: 0, until: SystemTime::UNIX_EPOCH, idle_scans: 0 }
-    }
-
-    /// A lease that is held until then.
-    #[must_use]
-    pub fn held(partition: PartitionId, owner: &str, epoch: i64, until: SystemTime) -> Self {
-        Self { partition, owner: Some(owner.to_owned()), epoch, until, idle_scans: 0 }
-    }
-
-    /// Who holds it at that time of the store's clock: the owner, unless the lease ended.
-    #[must_use]
-    pub fn holder(&self, now: SystemTime) -> Option<&str> {
-        self.owner.as_deref().filter(|_| self.until > now)
-    }
-}
-
-/// A host's record that it is there, written at each of its scans.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Presence {
-    /// Who it is.
-    pub owner: String,
-    /// When it counts as gone unless it is written again, on the store's clock.
-    pub until: SystemTime,
-    /// How much of the partitions it wants, against the weights of others. 0 wants none.
-    pub weight: u32,
-    /// Partitions it has at most.
-    pub maximum: Option<u32>,
-}
-
-impl Presence {
-    /// A host of weight 1 without a maximum.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use eventhubs_eph::balance::Presence;
-    ///
-    /// let record = Presence::new("worker-1", std::time::UNIX_EPOCH);
-    /// assert_eq!(record.weight, 1);
-    /// ```
-    #[must_use]
-    pub fn new(owner: &str, until: SystemTime) -> Self {
-        Self { owner: owner.to_owned(), until, weight: 1, maximum: None }
-    }
-}
-
 /// What one scan found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct View {
-    /// This host's owner id.
-    pub own: String,
-    /// The store's clock when it made the list.
-    pub now: SystemTime,
+    /// This host.
+    pub own: OwnerId,
     /// The hub's partitions, read anew at each scan: some may have been added.
     pub partitions: Vec<PartitionId>,
-    /// All leases of the hub and group, in any order.
-    pub leases: Vec<Standing>,
+    /// All leases of the hub and group. Its date says which of them ended. Partitions whose records
+    /// are corrupt are neither taken nor counted.
+    pub table: LeaseTable,
+    /// For how many scans partitions had no owner, this one included.
+    pub idle: Idle,
     /// Whether the lists were read to their ends. An incomplete list never leads to a claim.
     pub is_complete: bool,
-    /// Records of the hosts that are there; `None` when the store offers none.
-    pub presence: Option<Vec<Presence>>,
+    /// The hosts that are there; `None` when the store keeps no presences.
+    pub presence: Option<PresenceTable>,
     /// Whether this host scans for the first time since it started or was resumed. With
     /// [`Strategy::Quota`] it claims nothing then, so that all who start together are counted.
     pub is_first_scan: bool,
@@ -139,15 +69,15 @@ pub struct View {
 }
 
 impl View {
-    /// A host of weight 1 without a maximum that has scanned before and holds nothing, and lists
-    /// that are still to be filled in.
+    /// A host of weight 1 without a maximum that has scanned before and holds nothing, with a store
+    /// that keeps no presences.
     #[must_use]
-    pub fn new(own: &str, now: SystemTime, partitions: Vec<PartitionId>) -> Self {
+    pub fn new(own: OwnerId, partitions: Vec<PartitionId>, table: LeaseTable) -> Self {
         Self {
-            own: own.to_owned(),
-            now,
+            own,
             partitions,
-            leases: Vec::new(),
+            table,
+            idle: Idle::default(),
             is_complete: true,
             presence: None,
             is_first_scan: false,
@@ -157,6 +87,11 @@ impl View {
             strategy: Strategy::default(),
             random: 0,
         }
+    }
+
+    /// When the store made the table.
+    pub(super) fn date(&self) -> Timestamp {
+        self.table.date
     }
 
     /// The strategy that the store allows.

@@ -1,6 +1,5 @@
 //! Cases about the store, its leases as records, and presence.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use eventhubs_protocol::{OwnerLevel, PartitionId};
@@ -26,6 +25,7 @@ cases! {
     versions_never_come_again: "no version is given twice, not even after a lease was deleted",
     closing_is_idempotent: "close may be called again, and other handles go on",
     presences_are_kept_or_not: "a store keeps presences wholly or not at all",
+    presences_are_kept_as_they_are: "weights and maxima are kept, zero too",
 }
 
 async fn a_store_is_made_once(stand: &Stand) -> Verdict {
@@ -217,11 +217,8 @@ async fn closing_is_idempotent(stand: &Stand) -> Verdict {
 
 async fn presences_are_kept_or_not(stand: &Stand) -> Verdict {
     let leaser = stand.made().await?;
-    let host = |weight| {
-        let weight = NonZeroU32::MIN.saturating_add(weight);
-        Presence::new(OwnerId::unique(), DURATION).with_weight(weight)
-    };
-    let (one, other) = (host(0), host(4));
+    let host = || Presence::new(OwnerId::unique(), DURATION);
+    let (one, other) = (host(), host());
     let is_kept = leaser.announce(&one).await?;
     check!(leaser.announce(&other).await? == is_kept, "one presence is kept, another is not");
     let Some(table) = stand.leaser().presences().await? else {
@@ -229,11 +226,6 @@ async fn presences_are_kept_or_not(stand: &Stand) -> Verdict {
         return Ok(());
     };
     check!(is_kept, "announce says that presences are not kept, presences says they are");
-    let found = |owner: &OwnerId| table.present().find(|host| host.owner == *owner).cloned();
-    for host in [&one, &other] {
-        let weight = found(&host.owner).map(|found| found.weight);
-        check!(weight == Some(host.weight), "of {host:?} the store has weight {weight:?}");
-    }
     check!(table.present().count() == 2, "two hosts are there, the store has {table:?}");
 
     stand.pass(DURATION / 2).await;
@@ -248,5 +240,35 @@ async fn presences_are_kept_or_not(stand: &Stand) -> Verdict {
     leaser.withdraw(&one.owner).await?;
     let left = leaser.presences().await?.map_or(0, |table| table.present().count());
     check!(left == 0, "a host is there after it withdrew");
+    Ok(())
+}
+
+async fn presences_are_kept_as_they_are(stand: &Stand) -> Verdict {
+    let leaser = stand.made().await?;
+    let host = || Presence::new(OwnerId::unique(), DURATION);
+    let hosts = [
+        host(),
+        host().with_weight(5),
+        // Who stands by, and who wants nothing at all, are there like others.
+        host().with_weight(0),
+        host().with_weight(u32::MAX).with_maximum(u32::MAX),
+        host().with_maximum(0),
+    ];
+    for host in &hosts {
+        if !leaser.announce(host).await? {
+            return Ok(());
+        }
+    }
+    // Who says something else of itself is known by that.
+    let changed = Presence::new(hosts[1].owner.clone(), DURATION).with_weight(3).with_maximum(7);
+    leaser.announce(&changed).await?;
+    let table = stand.leaser().presences().await?;
+    for host in [&hosts[0], &changed, &hosts[2], &hosts[3], &hosts[4]] {
+        let mut present = table.iter().flat_map(|table| table.present());
+        let found = present.find(|found| found.owner == host.owner);
+        let found = found.map(|found| (found.weight, found.maximum));
+        let said = Some((host.weight, host.maximum));
+        check!(found == said, "{} said weight and maximum {said:?}, not {found:?}", host.owner);
+    }
     Ok(())
 }

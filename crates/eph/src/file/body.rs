@@ -1,7 +1,6 @@
 //! What stands in the files.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use eventhubs_protocol::{OwnerLevel, Timestamp};
@@ -21,6 +20,8 @@ const FENCE_EPOCH: &str = "fenceEpoch";
 const FENCE_TOKEN: &str = "fenceToken";
 const HOSTS: &str = "hosts";
 const WEIGHT: &str = "weight";
+/// Not there in records of hosts without a limit, and in older ones.
+const MAXIMUM: &str = "maximum";
 const SEEN: &str = "seen";
 
 pub(super) fn lease_to_json(lease: &Lease) -> Vec<u8> {
@@ -62,7 +63,10 @@ pub(super) fn presences_to_json(presences: &BTreeMap<OwnerId, Presence>) -> Vec<
     let hosts = presences.values().map(|presence| {
         let mut host = Record::default();
         host.set(record::OWNER, presence.owner.as_str());
-        host.set(WEIGHT, presence.weight.get());
+        host.set(WEIGHT, presence.weight);
+        if let Some(maximum) = presence.maximum {
+            host.set(MAXIMUM, maximum);
+        }
         host.set(record::DURATION, record::millis(presence.duration));
         host.set(SEEN, presence.seen.as_millis());
         host.into_value()
@@ -83,12 +87,15 @@ fn presence(mut host: Record) -> Result<(OwnerId, Presence), InvalidRecord> {
     let owner = host.text(record::OWNER)?.and_then(|owner| OwnerId::new(&owner).ok());
     let owner = owner.ok_or_else(|| InvalidRecord::field(record::OWNER))?;
     let weight = host.number(WEIGHT)?.and_then(|weight| u32::try_from(weight).ok());
-    let weight = weight.and_then(NonZeroU32::new).ok_or_else(|| InvalidRecord::field(WEIGHT))?;
+    let weight = weight.ok_or_else(|| InvalidRecord::field(WEIGHT))?;
+    let maximum = host.number(MAXIMUM)?.map(u32::try_from).transpose();
+    let maximum = maximum.map_err(|_| InvalidRecord::field(MAXIMUM))?;
     let duration = host.number(record::DURATION)?.and_then(|millis| u64::try_from(millis).ok());
     let duration = duration.ok_or_else(|| InvalidRecord::field(record::DURATION))?;
     let seen = host.number(SEEN)?.ok_or_else(|| InvalidRecord::field(SEEN))?;
     let mut presence =
         Presence::new(owner.clone(), Duration::from_millis(duration)).with_weight(weight);
+    presence.maximum = maximum;
     presence.seen = Timestamp::from_millis(seen);
     Ok((owner, presence))
 }

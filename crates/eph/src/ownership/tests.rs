@@ -20,12 +20,46 @@ fn suspended(second: u64, pause: u64) -> Moment {
     Moment { wall: at(second).wall + seconds(pause), ..at(second) }
 }
 
-fn generation() -> Generation {
-    Generation::new(0.into(), 5, "token")
+fn level(level: i64) -> OwnerLevel {
+    OwnerLevel::new(level).expect("it is not negative")
 }
 
+fn generation_of(partition: u16, epoch: i64, token: &str) -> Generation {
+    let token = LeaseToken::new(token).expect("it is short");
+    Generation::new(partition.into(), level(epoch), token)
+}
+
+fn generation() -> Generation {
+    generation_of(0, 5, "token")
+}
+
+/// With its receiver attached.
 fn owned() -> Ownership {
-    Ownership::acquired(generation(), Timing::default(), at(0))
+    let mut ownership = Ownership::acquired(generation(), Timing::default(), at(0));
+    ownership.linked();
+    ownership
+}
+
+/// Lets time pass from one second to another with every renewal succeeding. What there is to do
+/// then, besides.
+fn kept(ownership: &mut Ownership, from: u64, to: u64) -> Action {
+    for second in from..to {
+        match look_kept(ownership, second) {
+            Action::Wait(_) => {}
+            other => return other,
+        }
+    }
+    look_kept(ownership, to)
+}
+
+fn look_kept(ownership: &mut Ownership, second: u64) -> Action {
+    match ownership.look(at(second)) {
+        Action::Renew => {
+            ownership.renewed(at(second), at(second));
+            ownership.look(at(second))
+        }
+        other => other,
+    }
 }
 
 /// Performs the way out without a delay, and says which steps there were.
@@ -138,9 +172,8 @@ fn a_receiver_is_attached_on_fresh_proof_only() {
 #[test]
 fn another_generation_may_do_nothing() {
     let ownership = owned();
-    let (token, epoch) =
-        (Generation::new(0.into(), 5, "old"), Generation::new(0.into(), 4, "token"));
-    for other in [token, epoch, Generation::new(1.into(), 5, "token")] {
+    let (token, epoch) = (generation_of(0, 5, "old"), generation_of(0, 4, "token"));
+    for other in [token, epoch, generation_of(1, 5, "token")] {
         let refused = Err(Refusal::OtherGeneration);
         assert_eq!(ownership.may_handle(&other, at(1)), refused);
         assert_eq!(ownership.may_checkpoint(&other, at(1)), refused);
@@ -240,11 +273,11 @@ fn handlers_are_given_up_after_the_grace_and_the_lease_is_kept_until_then() {
 #[test]
 fn a_lost_epoch_is_passed_once() {
     let mut ownership = owned();
-    assert_eq!(ownership.epoch_refused(Some(9), EpochMode::Rising, at(1)), Some(10));
-    ownership.raised(10, at(1), at(2));
-    assert_eq!(ownership.generation().epoch, 10);
+    assert_eq!(ownership.epoch_refused(Some(level(9)), EpochMode::Rising, at(1)), Some(level(10)));
+    ownership.raised(level(10), at(1), at(2));
+    assert_eq!(ownership.generation().epoch, level(10));
     assert!(ownership.may_attach(&generation(), at(2)).is_err(), "that was another one");
-    assert_eq!(ownership.epoch_refused(Some(12), EpochMode::Rising, at(3)), None);
+    assert_eq!(ownership.epoch_refused(Some(level(12)), EpochMode::Rising, at(3)), None);
     assert_eq!(ownership.end(), Some(End::EpochRefused));
 }
 
@@ -252,9 +285,9 @@ fn a_lost_epoch_is_passed_once() {
 fn an_epoch_that_cannot_be_passed_ends_the_ownership() {
     let hopeless = [
         (None, EpochMode::Rising),
-        (Some(4), EpochMode::Rising),
-        (Some(i64::MAX), EpochMode::Rising),
-        (Some(9), EpochMode::Zero),
+        (Some(level(4)), EpochMode::Rising),
+        (Some(level(i64::MAX)), EpochMode::Rising),
+        (Some(level(9)), EpochMode::Zero),
     ];
     for (existing, mode) in hopeless {
         let mut ownership = owned();
@@ -266,16 +299,16 @@ fn an_epoch_that_cannot_be_passed_ends_the_ownership() {
 #[test]
 fn epochs_rise_whatever_the_store_says_and_end_with_the_numbers() {
     let mut epochs = Epochs::new(EpochMode::Rising);
-    let mut last = 0;
-    for stored in [0, 7, 3, 0, -5, 20, 20] {
+    let mut last = OwnerLevel::ZERO;
+    for stored in [0, 7, 3, 0, 5, 20, 20].map(level) {
         let next = epochs.next(1.into(), stored).expect("there is one");
         assert!(next > last && next > stored);
         last = next;
     }
-    epochs.see(1.into(), i64::MAX);
-    assert_eq!(epochs.next(1.into(), 0), None);
-    assert_eq!(epochs.next(2.into(), 0), Some(1));
-    assert_eq!(Epochs::new(EpochMode::Zero).next(1.into(), 9), Some(0));
+    epochs.see(1.into(), level(i64::MAX));
+    assert_eq!(epochs.next(1.into(), OwnerLevel::ZERO), None);
+    assert_eq!(epochs.next(2.into(), OwnerLevel::ZERO), Some(level(1)));
+    assert_eq!(Epochs::new(EpochMode::Zero).next(1.into(), level(9)), Some(OwnerLevel::ZERO));
 }
 
 #[test]
@@ -345,4 +378,34 @@ proptest! {
         }
         prop_assert_eq!(ownership.generation(), &generation());
     }
+}
+
+#[test]
+fn who_cannot_read_a_partition_does_not_keep_it() {
+    let mut ownership = Ownership::acquired(generation(), Timing::default(), at(0));
+    assert!(matches!(kept(&mut ownership, 0, 119), Action::Wait(_)));
+    assert!(ownership.end().is_none());
+    assert_eq!(kept(&mut ownership, 119, 120), Action::Perform(Step::StopIntake));
+    assert_eq!(ownership.end(), Some(End::Unlinked));
+    // The lease is still its own: what was handled is written, and the lease given back.
+    assert_eq!(ownership.may_checkpoint(&generation(), at(120)), Ok(()));
+    ownership.done(Step::StopIntake);
+    use Step::{AwaitHandlers, Detach, Flush, Release, Signal};
+    let order = [Signal, AwaitHandlers, Flush, Detach, Release];
+    assert_eq!(steps(&mut ownership, at(121)), order);
+}
+
+#[test]
+fn a_receiver_that_comes_back_keeps_the_partition() {
+    let mut ownership = owned();
+    assert!(matches!(kept(&mut ownership, 0, 300), Action::Wait(_)));
+    ownership.unlinked(at(300));
+    // Each failed attach says so again, and it began with the first.
+    ownership.unlinked(at(400));
+    assert!(matches!(kept(&mut ownership, 300, 419), Action::Wait(_)));
+    ownership.linked();
+    assert!(matches!(kept(&mut ownership, 419, 600), Action::Wait(_)));
+    ownership.unlinked(at(600));
+    assert!(matches!(kept(&mut ownership, 600, 719), Action::Wait(_)));
+    assert_eq!(kept(&mut ownership, 719, 720), Action::Perform(Step::StopIntake));
 }

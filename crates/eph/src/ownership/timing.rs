@@ -91,6 +91,13 @@ impl Timing {
         (self.lease / 10).max(Duration::from_secs(1))
     }
 
+    /// How long a partition is held without a receiver: two leases. Then another host may reach the
+    /// service where this one does not.
+    #[must_use]
+    pub fn unlinked(&self) -> Duration {
+        self.lease * 2
+    }
+
     /// The deadline of one call to the store: a quarter of the lease.
     #[must_use]
     pub fn call(&self) -> Duration {

@@ -42,6 +42,8 @@ pub(crate) enum Bug {
     DeleteKeeps,
     PresenceAnnouncedOnly,
     PresenceNeverEnds,
+    PresenceWithoutMaximum,
+    PresenceWeighsSomething,
     CheckpointUnfenced,
     CheckpointRegresses,
     CheckpointLate,
@@ -87,6 +89,8 @@ impl Bug {
         (Self::DeleteKeeps, "a_deleted_lease_is_gone"),
         (Self::PresenceAnnouncedOnly, "presences_are_kept_or_not"),
         (Self::PresenceNeverEnds, "presences_are_kept_or_not"),
+        (Self::PresenceWithoutMaximum, "presences_are_kept_as_they_are"),
+        (Self::PresenceWeighsSomething, "presences_are_kept_as_they_are"),
         (Self::CheckpointUnfenced, "a_former_owner_stores_nothing"),
         (Self::CheckpointRegresses, "a_checkpoint_never_goes_back"),
         (Self::CheckpointLate, "nothing_acknowledged_is_lost_at_a_takeover"),
@@ -296,8 +300,11 @@ impl Leaser for Broken {
 
     async fn announce(&self, presence: &Presence) -> Result<bool, StoreError> {
         let mut presence = presence.clone();
-        if self.bug == Bug::PresenceNeverEnds {
-            presence.duration = Duration::from_secs(1_000_000);
+        match self.bug {
+            Bug::PresenceNeverEnds => presence.duration = Duration::from_secs(1_000_000),
+            Bug::PresenceWithoutMaximum => presence.maximum = None,
+            Bug::PresenceWeighsSomething => presence.weight = presence.weight.max(1),
+            _ => {}
         }
         self.sound.announce(&presence).await
     }
