@@ -44,9 +44,13 @@ pub mod conformance;
 mod error;
 mod file;
 mod handler;
+mod health;
+mod host;
 mod lease;
 mod leaser;
 mod memory;
+mod notice;
+mod options;
 mod owner;
 pub mod ownership;
 mod partition;
@@ -54,6 +58,7 @@ mod presence;
 mod record;
 mod rfc3339;
 pub mod rules;
+mod statistics;
 
 pub use checkpoint::{Checkpoint, Commit, Fence};
 pub use checkpointer::Checkpointer;
@@ -62,12 +67,17 @@ pub use file::FileStore;
 pub use handler::{
     Concurrency, Handler, HandlerCause, HandlerError, HandlerId, PartitionHandler, Verdict,
 };
+pub use health::{Health, PartitionHealth, PartitionStage, Problem};
+pub use host::{EventProcessorHost, HostError, HostErrorKind, HostState};
 pub use lease::{
     Acquire, Claim, DEFAULT_LEASE_DURATION, EpochMode, Hold, Lease, LeaseTable, Version,
 };
 pub use leaser::Leaser;
 pub use memory::MemoryStore;
+pub use notice::{FailureCause, FailureNext, HostEvent, HostEvents, SkipReason};
+pub use options::{CheckpointPolicy, FailurePolicy, HostOptions, StartPositions};
 pub use owner::{LeaseToken, MAX_ID, OwnerId};
 pub use partition::{CheckpointError, CloseReason, Committed, Partition};
 pub use presence::{Presence, PresenceTable};
 pub use record::{InvalidRecord, MAX_BODY, MAX_DEPTH};
+pub use statistics::HostStatistics;
