@@ -9,7 +9,8 @@
 //!   checkpoints have the names of the Go library and are read in the dialects of others.
 //! * [`rules`]: the decisions of a store, for a store of one's own.
 //! * [`balance`]: who takes which partition. [`ownership`]: what a host may still do with one that
-//!   it took.
+//!   it took. [`suspicion`]: signs that hosts are set up wrongly, and what is held off because of
+//!   them.
 //!
 //! # Conformance
 //!
@@ -59,6 +60,7 @@ mod record;
 mod rfc3339;
 pub mod rules;
 mod statistics;
+pub mod suspicion;
 
 pub use checkpoint::{Checkpoint, Commit, Fence};
 pub use checkpointer::Checkpointer;
@@ -81,3 +83,4 @@ pub use partition::{CheckpointError, CloseReason, Committed, Partition};
 pub use presence::{Presence, PresenceTable};
 pub use record::{InvalidRecord, MAX_BODY, MAX_DEPTH};
 pub use statistics::HostStatistics;
+pub use suspicion::Misconfiguration;

@@ -50,6 +50,7 @@ const PURE: &[&str] = &[
     "crates/eph/src/rfc3339.rs",
     "crates/eph/src/rules.rs",
     "crates/eph/src/balance",
+    "crates/eph/src/suspicion",
     "crates/eph/src/ownership",
     "crates/emulator/src/broker/cbs.rs",
     "crates/emulator/src/broker/numbering.rs",
