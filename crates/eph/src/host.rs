@@ -11,7 +11,7 @@ pub use state::HostState;
 pub(crate) use shared::Shared;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use eventhubs_client::Hub;
@@ -27,6 +27,7 @@ use crate::notice::{HostEvents, Notices};
 use crate::options::HostOptions;
 use crate::owner::OwnerId;
 use crate::statistics::{Counters, HostStatistics};
+use crate::suspicion::Suspicion;
 
 use board::Board;
 use state::Need;
@@ -53,7 +54,7 @@ use state::Need;
 /// ```no_run
 /// # async fn example(hub: eventhubs_client::Hub, handler: eventhubs_eph::Handler)
 /// # -> Result<(), eventhubs_eph::HostError> {
-/// use std::sync::Arc;
+/// use std::sync::{Arc, Mutex};
 ///
 /// use eventhubs_eph::{EventProcessorHost, HostOptions, MemoryStore};
 ///
@@ -99,6 +100,7 @@ impl EventProcessorHost {
         let handlers = watch::Sender::new(Arc::default());
         let paused = watch::Sender::new(false);
         let notices = Notices::new();
+        let suspicion = Suspicion::new(options.epochs, options.timing.lease);
         let shared = Arc::new(Shared {
             hub,
             leaser,
@@ -110,6 +112,7 @@ impl EventProcessorHost {
             paused: paused.subscribe(),
             notices: notices.clone(),
             counters: Counters::default(),
+            suspicion: Mutex::new(suspicion),
         });
         let board = Arc::new(Board::new(notices, paused));
         let handle = Handle { shared, board, handlers, alive: watch::Sender::new(()) };

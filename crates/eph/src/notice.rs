@@ -17,6 +17,7 @@ use crate::error::StoreError;
 use crate::handler::HandlerId;
 use crate::host::HostState;
 use crate::partition::CloseReason;
+use crate::suspicion::Misconfiguration;
 
 /// Events that wait for one who listens; older ones are dropped and counted.
 pub(crate) const HOST_EVENTS_MAX: usize = 1024;
@@ -115,6 +116,8 @@ pub enum HostEvent {
         /// Why.
         why: SkipReason,
     },
+    /// Hosts, or their machines, are set up wrongly. The same kind is told once in ten minutes.
+    Misconfigured(Misconfiguration),
 }
 
 impl fmt::Display for HostEvent {
@@ -150,6 +153,7 @@ impl fmt::Display for HostEvent {
                 }
                 write!(f, ": {why}")
             }
+            Self::Misconfigured(what) => write!(f, "{what}"),
         }
     }
 }

@@ -1,17 +1,20 @@
 //! What all parts of a host share.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use eventhubs_client::Hub;
 use tokio::sync::watch;
 
 use crate::checkpointer::Checkpointer;
+use crate::clock;
 use crate::handler::Registered;
 use crate::leaser::Leaser;
-use crate::notice::Notices;
+use crate::notice::{HostEvent, Notices};
 use crate::options::HostOptions;
 use crate::owner::OwnerId;
 use crate::statistics::Counters;
+use crate::suspicion::{Misconfiguration, Suspicion};
 
 /// What the scanner, the keepers and the pumps of a host share. Nothing in it is changed by more
 /// than one of them, and nothing in it is locked across an await.
@@ -29,4 +32,24 @@ pub(crate) struct Shared {
     pub(crate) paused: watch::Receiver<bool>,
     pub(crate) notices: Notices,
     pub(crate) counters: Counters,
+    pub(crate) suspicion: Mutex<Suspicion>,
+}
+
+impl Shared {
+    /// Tells the suspicion something, with the time of the monotonic clock, and tells everybody
+    /// what it makes of it.
+    pub(crate) fn suspect<T: IntoIterator<Item = Misconfiguration>>(
+        &self,
+        tell: impl FnOnce(&mut Suspicion, Duration) -> T,
+    ) {
+        let now = clock::moment().monotonic;
+        let told = {
+            let mut suspicion = self.suspicion.lock().unwrap_or_else(PoisonError::into_inner);
+            tell(&mut suspicion, now)
+        };
+        for what in told {
+            tracing::warn!(%what, "set up wrongly");
+            self.notices.tell(HostEvent::Misconfigured(what));
+        }
+    }
 }
