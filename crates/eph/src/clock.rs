@@ -20,6 +20,11 @@ pub(crate) fn moment() -> Moment {
     Moment { monotonic: since_origin(now()), wall: wall() }
 }
 
+/// The monotonic part of a [`Moment`] in nanoseconds: the cheapest look at a clock.
+pub(crate) fn nanos() -> u64 {
+    u64::try_from(since_origin(now()).as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// The monotonic part of a [`Moment`] as an instant to wait for.
 pub(crate) fn instant(monotonic: Duration) -> Instant {
     (origin() + monotonic).into()
@@ -40,12 +45,31 @@ fn origin() -> std::time::Instant {
     })
 }
 
+#[cfg(not(test))]
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place of this crate that reads the wall clock"
 )]
 fn wall() -> SystemTime {
     SystemTime::now()
+}
+
+/// A wall clock that goes with the monotonic one, so that a paused runtime pauses it too, but for
+/// what a test sets it on by.
+#[cfg(test)]
+fn wall() -> SystemTime {
+    SystemTime::UNIX_EPOCH + since_origin(now()) + JUMP.get()
+}
+
+#[cfg(test)]
+thread_local! {
+    static JUMP: std::cell::Cell<Duration> = const { std::cell::Cell::new(Duration::ZERO) };
+}
+
+/// Sets the wall clock of this thread on, as if the machine had been suspended.
+#[cfg(test)]
+pub(crate) fn jump(span: Duration) {
+    JUMP.set(JUMP.get() + span);
 }
 
 /// Lets a while pass.

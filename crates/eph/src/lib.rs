@@ -47,6 +47,7 @@ mod file;
 mod handler;
 mod health;
 mod host;
+mod keeper;
 mod lease;
 mod leaser;
 mod memory;
@@ -59,6 +60,7 @@ mod presence;
 mod record;
 mod rfc3339;
 pub mod rules;
+mod seat;
 mod statistics;
 pub mod suspicion;
 

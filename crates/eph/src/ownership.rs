@@ -449,7 +449,8 @@ impl Ownership {
         }
     }
 
-    fn check_fence(&mut self, now: Moment) {
+    /// Ends the ownership if the clocks say so, and does nothing else.
+    pub(crate) fn check_fence(&mut self, now: Moment) {
         if self.renews()
             && let Some(end) = self.fence(now)
         {
