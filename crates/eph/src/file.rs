@@ -214,10 +214,7 @@ impl Leaser for FileStore {
     async fn acquire(&self, seen: &Lease, claim: &Claim) -> Result<Acquire, StoreError> {
         let (partition, seen, claim) = (seen.partition, seen.clone(), claim.clone());
         let decide = move |stored: Option<&Lease>| rules::acquire(stored, &seen, &claim);
-        Ok(match self.hold(partition, StoreOperation::Acquire, decide).await? {
-            Hold::Kept(lease) => Acquire::Won(lease),
-            Hold::Lost(current) => Acquire::Lost(current),
-        })
+        self.hold(partition, StoreOperation::Acquire, decide).await.map(Acquire::from)
     }
 
     async fn renew(&self, lease: &Lease) -> Result<Hold, StoreError> {
@@ -290,16 +287,11 @@ impl Checkpointer for FileStore {
         let (place, lease) = (Place::Partition(lease.partition), lease.clone());
         let work = move |held: &Held| {
             let (owned, stored) = (held.lease()?, held.mark()?);
-            Ok(match rules::fence(owned.as_ref(), stored.as_ref(), &lease) {
-                Change::Write(mark) => {
-                    held.write_mark(&mark)?;
-                    Fence::Up(mark.checkpoint)
-                }
-                Change::Keep(mark) => Fence::Up(mark.checkpoint),
-                Change::Lost => {
-                    Fence::Lost { epoch: rules::holder(owned.as_ref(), stored.as_ref()) }
-                }
-            })
+            let change = rules::fence(owned.as_ref(), stored.as_ref(), &lease);
+            if let Change::Write(mark) = &change {
+                held.write_mark(mark)?;
+            }
+            Ok(change.into_fence(owned.as_ref(), stored.as_ref()))
         };
         self.locked(place, StoreOperation::Fence, true, work).await
     }

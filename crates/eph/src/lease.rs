@@ -298,6 +298,16 @@ pub enum Hold {
     Lost(Option<Lease>),
 }
 
+impl From<Hold> for Acquire {
+    /// For a store that decides about claims as about everything else.
+    fn from(hold: Hold) -> Self {
+        match hold {
+            Hold::Kept(lease) => Self::Won(lease),
+            Hold::Lost(current) => Self::Lost(current),
+        }
+    }
+}
+
 /// All leases of a group at one moment.
 ///
 /// # Examples

@@ -178,10 +178,7 @@ impl Leaser for MemoryStore {
     async fn acquire(&self, seen: &Lease, claim: &Claim) -> Result<Acquire, StoreError> {
         let (mut state, now) = self.open(StoreOperation::Acquire)?;
         let change = rules::acquire(state.leases.get(&seen.partition), seen, claim);
-        Ok(match state.hold(change, seen.partition, now) {
-            Hold::Kept(lease) => Acquire::Won(lease),
-            Hold::Lost(current) => Acquire::Lost(current),
-        })
+        Ok(state.hold(change, seen.partition, now).into())
     }
 
     async fn renew(&self, lease: &Lease) -> Result<Hold, StoreError> {
@@ -254,14 +251,12 @@ impl Checkpointer for MemoryStore {
         let (mut state, _) = self.open(StoreOperation::Fence)?;
         let held = state.leases.get(&lease.partition);
         let stored = state.marks.get(&lease.partition);
-        match rules::fence(held, stored, lease) {
-            Change::Write(mark) => {
-                state.marks.insert(lease.partition, mark.clone());
-                Ok(Fence::Up(mark.checkpoint))
-            }
-            Change::Keep(mark) => Ok(Fence::Up(mark.checkpoint)),
-            Change::Lost => Ok(Fence::Lost { epoch: rules::holder(held, stored) }),
+        let change = rules::fence(held, stored, lease);
+        let fence = change.clone().into_fence(held, stored);
+        if let Change::Write(mark) = change {
+            state.marks.insert(lease.partition, mark);
         }
+        Ok(fence)
     }
 
     async fn store(&self, lease: &Lease, checkpoint: &Checkpoint) -> Result<Commit, StoreError> {

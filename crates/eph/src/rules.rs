@@ -25,9 +25,14 @@
 
 use eventhubs_protocol::OwnerLevel;
 
-use crate::checkpoint::{Checkpoint, Commit};
+use crate::checkpoint::{Checkpoint, Commit, Fence};
 use crate::lease::{Claim, Lease};
 use crate::owner::LeaseToken;
+use crate::record::{InvalidRecord, Record};
+
+/// In the body of a checkpoint: owner level and token of the ownership that may store it.
+const FENCE_EPOCH: &str = "fenceEpoch";
+const FENCE_TOKEN: &str = "fenceToken";
 
 /// What becomes of a record.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +56,8 @@ pub enum Change<T> {
 ///
 /// let mark = Mark::new(OwnerLevel::ZERO, LeaseToken::unique(), None);
 /// assert!(mark.checkpoint.is_none());
+/// assert_eq!(Mark::from_json(&mark.to_json())?, mark);
+/// # Ok::<(), eventhubs_eph::InvalidRecord>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -69,9 +76,45 @@ impl Mark {
     pub fn new(epoch: OwnerLevel, token: LeaseToken, checkpoint: Option<Checkpoint>) -> Self {
         Self { epoch, token, checkpoint }
     }
+
+    /// A body for it: that of the checkpoint, as [`Checkpoint::to_json`] writes it, with
+    /// `fenceEpoch` and `fenceToken`.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        let checkpoint = self.checkpoint.as_ref();
+        let mut record = checkpoint.map(Checkpoint::to_record).unwrap_or_default();
+        record.set(FENCE_EPOCH, self.epoch.as_i64());
+        record.set(FENCE_TOKEN, self.token.as_str());
+        record.to_json()
+    }
+
+    /// Reads a body.
+    ///
+    /// # Errors
+    ///
+    /// The body is no JSON object of the expected shape, names no ownership, or is beyond the
+    /// limits of [`InvalidRecord`].
+    pub fn from_json(body: &[u8]) -> Result<Self, InvalidRecord> {
+        let mut record = Record::from_json(body)?;
+        let epoch = record.number(FENCE_EPOCH)?.and_then(|epoch| OwnerLevel::new(epoch).ok());
+        let epoch = epoch.ok_or_else(|| InvalidRecord::field(FENCE_EPOCH))?;
+        let token = record.text(FENCE_TOKEN)?.and_then(|token| LeaseToken::new(&token).ok());
+        let token = token.ok_or_else(|| InvalidRecord::field(FENCE_TOKEN))?;
+        Ok(Self::new(epoch, token, Checkpoint::from_record(record)?))
+    }
 }
 
 impl Change<Mark> {
+    /// What [`Checkpointer::ensure`](crate::Checkpointer::ensure) answers, after [`fence`] decided
+    /// this about `held` and `stored` and what is to be written was written.
+    #[must_use]
+    pub fn into_fence(self, held: Option<&Lease>, stored: Option<&Mark>) -> Fence {
+        match self {
+            Self::Write(mark) | Self::Keep(mark) => Fence::Up(mark.checkpoint),
+            Self::Lost => Fence::Lost { epoch: holder(held, stored) },
+        }
+    }
+
     /// What [`Checkpointer::store`](crate::Checkpointer::store) answers, after `commit` decided this
     /// about `checkpoint` and what is to be written was written.
     #[must_use]

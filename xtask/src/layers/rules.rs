@@ -28,6 +28,7 @@ const ALLOWED_IN_TESTS: &[(&str, &[&str])] = &[
 /// Packages that put crates together and are never published.
 const FREE: &[&str] = &[
     "eventhubs-examples",
+    "eventhubs-worker-examples",
     "eventhubs-bench",
     "eventhubs-chaos",
     "eventhubs-interop",

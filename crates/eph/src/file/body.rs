@@ -3,21 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use eventhubs_protocol::{OwnerLevel, Timestamp};
+use eventhubs_protocol::Timestamp;
 use serde_json::Value;
 
-use crate::checkpoint::Checkpoint;
 use crate::lease::{Lease, Version};
-use crate::owner::{LeaseToken, OwnerId};
+use crate::owner::OwnerId;
 use crate::presence::Presence;
 use crate::record::{self, InvalidRecord, Record};
-use crate::rules::Mark;
 
 /// Beside the classic names: which state of the record this is.
 const VERSION: &str = "version";
-/// In a checkpoint: owner level and token of the ownership that may store it.
-const FENCE_EPOCH: &str = "fenceEpoch";
-const FENCE_TOKEN: &str = "fenceToken";
 const HOSTS: &str = "hosts";
 const WEIGHT: &str = "weight";
 /// Not there in records of hosts without a limit, and in older ones.
@@ -40,23 +35,6 @@ pub(super) fn lease_from_json(body: &[u8], written: Timestamp) -> Result<Lease, 
     lease.version = Version::new(&version);
     lease.renewed = written;
     Ok(lease)
-}
-
-pub(super) fn mark_to_json(mark: &Mark) -> Vec<u8> {
-    let checkpoint = mark.checkpoint.as_ref();
-    let mut record = checkpoint.map(Checkpoint::to_record).unwrap_or_default();
-    record.set(FENCE_EPOCH, mark.epoch.as_i64());
-    record.set(FENCE_TOKEN, mark.token.as_str());
-    record.to_json()
-}
-
-pub(super) fn mark_from_json(body: &[u8]) -> Result<Mark, InvalidRecord> {
-    let mut record = Record::from_json(body)?;
-    let epoch = record.number(FENCE_EPOCH)?.and_then(|epoch| OwnerLevel::new(epoch).ok());
-    let epoch = epoch.ok_or_else(|| InvalidRecord::field(FENCE_EPOCH))?;
-    let token = record.text(FENCE_TOKEN)?.and_then(|token| LeaseToken::new(&token).ok());
-    let token = token.ok_or_else(|| InvalidRecord::field(FENCE_TOKEN))?;
-    Ok(Mark::new(epoch, token, Checkpoint::from_record(record)?))
 }
 
 pub(super) fn presences_to_json(presences: &BTreeMap<OwnerId, Presence>) -> Vec<u8> {

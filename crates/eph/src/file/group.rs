@@ -259,12 +259,12 @@ impl Held {
 
     pub(super) fn mark(&self) -> Result<Option<Mark>, StoreError> {
         let Some(found) = self.read(CHECKPOINT)? else { return Ok(None) };
-        let mark = body::mark_from_json(&found.body);
+        let mark = Mark::from_json(&found.body);
         mark.map(Some).map_err(|error| self.corrupt("the checkpoint", error))
     }
 
     pub(super) fn write_mark(&self, mark: &Mark) -> Result<(), StoreError> {
-        self.replace(CHECKPOINT, &body::mark_to_json(mark)).map(drop)
+        self.replace(CHECKPOINT, &mark.to_json()).map(drop)
     }
 
     pub(super) fn delete_lease(&self) -> Result<bool, StoreError> {
