@@ -3,10 +3,11 @@
 
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
+use std::pin::Pin;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use crate::ownership::Moment;
 
@@ -84,6 +85,11 @@ pub(crate) async fn pause(span: Duration) {
 /// Cancel safe.
 pub(crate) async fn pause_until(at: Instant) {
     tokio::time::sleep_until(at).await;
+}
+
+/// A timer to poll, and to set again.
+pub(crate) fn timer(at: Instant) -> Pin<Box<Sleep>> {
+    Box::pin(tokio::time::sleep_until(at))
 }
 
 /// What `future` gives, unless it takes longer than `span`: then it is dropped.

@@ -4,7 +4,7 @@ mod error;
 mod object;
 mod slot;
 
-pub use self::error::{HandlerCause, HandlerError, Verdict};
+pub use self::error::{HandlerError, Verdict};
 pub use self::object::PartitionHandler;
 pub(crate) use self::slot::{Failure, Slot};
 

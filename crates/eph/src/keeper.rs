@@ -71,11 +71,8 @@ impl Keeper {
         reason: &TakeReason,
     ) -> Self {
         tracing::debug!(partition = %lease.partition, owner_level = %lease.epoch, %reason, "acquired");
-        let pump: PumpFn = Box::new(|_, seat, _| {
-            Box::pin(async move {
-                seat.closing().await;
-            })
-        });
+        let pump: PumpFn =
+            Box::new(|shared, seat, from| Box::pin(crate::pump::run(shared, seat, from)));
         Self::start_with(shared, lease, asked, pump)
     }
 

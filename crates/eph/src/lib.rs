@@ -57,6 +57,7 @@ mod owner;
 pub mod ownership;
 mod partition;
 mod presence;
+mod pump;
 mod record;
 mod rfc3339;
 pub mod rules;
@@ -68,9 +69,7 @@ pub use checkpoint::{Checkpoint, Commit, Fence};
 pub use checkpointer::Checkpointer;
 pub use error::{StoreError, StoreErrorKind, StoreOperation};
 pub use file::FileStore;
-pub use handler::{
-    Concurrency, Handler, HandlerCause, HandlerError, HandlerId, PartitionHandler, Verdict,
-};
+pub use handler::{Concurrency, Handler, HandlerError, HandlerId, PartitionHandler, Verdict};
 pub use health::{Health, PartitionHealth, PartitionStage, Problem};
 pub use host::{EventProcessorHost, HostError, HostErrorKind, HostState};
 pub use lease::{

@@ -3,7 +3,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+
+use crate::notice::FailureCause;
 
 /// What a handler returns when it is not done with what it was given: any error, and optionally what
 /// is to follow.
@@ -86,6 +87,10 @@ impl HandlerError {
         self.verdict
     }
 
+    pub(crate) fn into_cause(self) -> FailureCause {
+        FailureCause::Error(Arc::from(self.cause))
+    }
+
     /// The cause.
     #[must_use]
     pub fn cause(&self) -> &(dyn StdError + Send + Sync + 'static) {
@@ -111,52 +116,5 @@ impl fmt::Debug for HandlerError {
             .field("cause", &self.cause)
             .field("verdict", &self.verdict)
             .finish()
-    }
-}
-
-/// How a call of a handler failed, for [`HostEvent`](crate::HostEvent).
-///
-/// # Examples
-///
-/// ```
-/// use std::time::Duration;
-///
-/// use eventhubs_eph::HandlerCause;
-///
-/// let cause = HandlerCause::Timeout(Duration::from_secs(30));
-/// assert_eq!(cause.to_string(), "it took longer than 30s");
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum HandlerCause {
-    /// It returned an error: what that and its sources say.
-    Error(Arc<str>),
-    /// It panicked: with this text, where it is text.
-    Panic(Arc<str>),
-    /// It took longer than it may.
-    Timeout(Duration),
-}
-
-impl From<&HandlerError> for HandlerCause {
-    fn from(error: &HandlerError) -> Self {
-        let mut text = error.to_string();
-        let mut source = error.cause.source();
-        // A chain may be circular for all we know.
-        for _ in 0..8 {
-            let Some(cause) = source else { break };
-            text = format!("{text}: {cause}");
-            source = cause.source();
-        }
-        Self::Error(text.into())
-    }
-}
-
-impl fmt::Display for HandlerCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Error(text) => f.write_str(text),
-            Self::Panic(text) => write!(f, "it panicked: {text}"),
-            Self::Timeout(limit) => write!(f, "it took longer than {limit:?}"),
-        }
     }
 }

@@ -7,7 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::handler::{HandlerError, Verdict, error::HandlerCause};
+use crate::handler::{HandlerError, Verdict};
+use crate::notice::FailureCause;
 use crate::partition::Partition;
 
 /// Something that can be called with an `I`.
@@ -38,14 +39,14 @@ pub(crate) trait Slot<I>: Send {
 /// How a call ended that did not end well.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    pub(crate) cause: HandlerCause,
+    pub(crate) cause: FailureCause,
     pub(crate) verdict: Option<Verdict>,
 }
 
 impl From<HandlerError> for Failure {
     #[cold]
     fn from(error: HandlerError) -> Self {
-        Self { cause: HandlerCause::from(&error), verdict: error.verdict() }
+        Self { verdict: error.verdict(), cause: error.into_cause() }
     }
 }
 
@@ -55,8 +56,8 @@ impl Failure {
     pub(crate) fn of_panic(payload: &(dyn Any + Send)) -> Self {
         let text = payload.downcast_ref::<&str>().copied();
         let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        let text = text.unwrap_or("not with text");
-        Self { cause: HandlerCause::Panic(text.into()), verdict: None }
+        let text = text.unwrap_or("not with text").to_owned();
+        Self { cause: FailureCause::Panicked(text), verdict: None }
     }
 }
 
