@@ -29,7 +29,7 @@ use crate::health::PartitionHealth;
 use crate::host::Shared;
 use crate::lease::Lease;
 use crate::owner::LeaseToken;
-use crate::ownership::{Generation, Moment, Ownership};
+use crate::ownership::{End, Generation, Moment, Ownership};
 use crate::partition::CloseReason;
 use crate::seat::Seat;
 use call::Guard;
@@ -43,7 +43,9 @@ type Pumping = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// How an ownership ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Over {
-    /// Why.
+    /// What ended it.
+    pub(crate) end: End,
+    /// Why, in the words of those who are told.
     pub(crate) reason: CloseReason,
     /// For how long this host had better not claim the partition, so that another one may.
     pub(crate) hold_off: Option<Duration>,
@@ -144,7 +146,8 @@ impl Over {
     /// The end of an owner that did not get at its events, whatever the cause.
     fn not_receiving(lease: Duration, highest_level_seen: OwnerLevel) -> Self {
         let reason = CloseReason::NotReceiving;
-        Self { reason, hold_off: hold_off(reason, lease), highest_level_seen }
+        let end = End::Unlinked;
+        Self { end, reason, hold_off: hold_off(reason, lease), highest_level_seen }
     }
 }
 
@@ -156,3 +159,6 @@ fn hold_off(reason: CloseReason, lease: Duration) -> Option<Duration> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

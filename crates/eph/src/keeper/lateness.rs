@@ -35,9 +35,18 @@ impl Lateness {
         is_due.then(|| now.saturating_sub(self.proven + self.renewal))
     }
 
-    /// A renewal that was begun at `asked` succeeded; how late it was.
+    /// How much later than it is due a renewal begins.
+    pub(super) fn begins(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.proven + self.renewal)
+    }
+
+    /// A renewal that was begun at `asked` succeeded; how late it was, zero unless that is worth
+    /// telling.
     pub(super) fn proved(&mut self, asked: Duration, now: Duration) -> Duration {
-        let late = now.saturating_sub(self.proven + self.renewal);
+        let late = match now.saturating_sub(self.proven) > self.limit {
+            true => now.saturating_sub(self.proven + self.renewal),
+            false => Duration::ZERO,
+        };
         self.proven = self.proven.max(asked);
         self.is_told = false;
         late

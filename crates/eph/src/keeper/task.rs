@@ -189,15 +189,8 @@ impl Task {
             self.give_back(reason, now);
         }
         match reports.link {
-            Some(true) => {
-                self.link.attached(now.monotonic);
-                self.seat.with(|ownership| ownership.linked());
-            }
-            Some(false) => {
-                self.link.progressed(self.seat.progress().events());
-                let since = Moment { monotonic: self.link.failed(now.monotonic), ..now };
-                self.seat.with(|ownership| ownership.unlinked(since));
-            }
+            Some(true) => self.linked(now),
+            Some(false) => self.unlinked(now),
             None => {}
         }
         if let Some(refused) = reports.refused {
@@ -285,6 +278,11 @@ impl Task {
         let about = self.about(StoreOperation::Renew);
         let span = self.span("renew");
         self.asked = now;
+        // After a failure it begins later for another reason than this process.
+        if self.seat.with(|ownership| ownership.failures()) == 0 {
+            let late = self.lateness.begins(now.monotonic);
+            self.shared.suspect(|suspicion, now| suspicion.renewed(late, now));
+        }
         let call = async move {
             about.within(shared.options.timing.call(), shared.leaser.renew(&lease)).await
         };
@@ -495,8 +493,38 @@ impl Task {
         self.hear(self.seat.take_reports());
         if self.is_held() {
             tracing::error!(partition = %self.lease.partition, "nothing receives any more");
-            self.give_back(CloseReason::NotReceiving, now);
+            // No other pump comes, so it is as if there had been none for too long.
+            let long_ago = Moment { monotonic: Duration::ZERO, ..now };
+            self.seat.with(|ownership| {
+                ownership.linked();
+                ownership.unlinked(long_ago);
+            });
         }
+    }
+
+    fn linked(&mut self, now: Moment) {
+        let partition = self.lease.partition;
+        self.link.attached(now.monotonic);
+        self.seat.with(|ownership| ownership.linked());
+        self.shared.suspect(|suspicion, _| {
+            suspicion.linked(partition);
+            None
+        });
+    }
+
+    fn unlinked(&mut self, now: Moment) {
+        let partition = self.lease.partition;
+        self.link.progressed(self.seat.progress().events());
+        let since = Moment { monotonic: self.link.failed(now.monotonic), ..now };
+        self.seat.with(|ownership| {
+            // Not since when it was told first, but since when there was none that worked.
+            ownership.linked();
+            ownership.unlinked(since);
+        });
+        self.shared.suspect(|suspicion, _| {
+            suspicion.unlinked(partition);
+            None
+        });
     }
 
     fn pause_changed(&mut self, now: Moment) {
@@ -614,7 +642,7 @@ impl Task {
         self.seat.signal(reason);
         self.seat.write_ended(|written| written.end(reason));
         let lease = self.shared.options.timing.lease;
-        Over { reason, hold_off: hold_off(reason, lease), highest_level_seen: self.highest }
+        Over { end, reason, hold_off: hold_off(reason, lease), highest_level_seen: self.highest }
     }
 }
 
