@@ -1,8 +1,10 @@
 //! How a host is.
 
 mod problem;
+mod snapshot;
 
 pub use problem::Problem;
+pub(crate) use snapshot::Snapshot;
 
 use std::fmt;
 use std::time::Duration;

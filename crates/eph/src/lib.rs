@@ -61,6 +61,7 @@ mod pump;
 mod record;
 mod rfc3339;
 pub mod rules;
+mod scan;
 mod seat;
 mod statistics;
 pub mod suspicion;

@@ -205,7 +205,7 @@ impl Record {
 /// use eventhubs_eph::suspicion::{Misconfiguration, Suspicion};
 ///
 /// let mut suspicion = Suspicion::new(EpochMode::Rising, Duration::from_secs(60));
-/// let at = |minute| Duration::from_secs(60 * minute);
+/// let at = |minute: u64| Duration::from_secs(60 * minute);
 /// for minute in 1..=3 {
 ///     assert_eq!(suspicion.ended(3.into(), End::Stolen, at(minute)), None);
 /// }

@@ -32,6 +32,8 @@ pub enum Problem {
         /// What it said last.
         error: Error,
     },
+    /// The hub does not answer; it is asked again.
+    HubSilent,
     /// The store cannot be reached or refuses; it is asked again. A refusal for lack of rights needs
     /// a person.
     Store {
@@ -86,6 +88,7 @@ impl fmt::Display for Problem {
         match self {
             Self::StartFailed { error } => write!(f, "the start failed: {error}"),
             Self::Hub { error } => write!(f, "the hub: {error}"),
+            Self::HubSilent => f.write_str("the hub does not answer"),
             Self::Store { error } => match error.kind() {
                 StoreErrorKind::Unauthorized => {
                     write!(f, "the store refuses this program, a person must act: {error}")

@@ -1,8 +1,11 @@
 //! What handles and the task of a host tell each other: the state, and what is wished for.
 
+use std::sync::{Mutex, PoisonError};
+
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::facts::Facts;
 use super::state::Machine;
 use crate::clock;
 use crate::notice::{HostEvent, Notices};
@@ -16,6 +19,7 @@ pub(super) struct Board {
     /// The health that decides over pauses too.
     followed: watch::Sender<Option<watch::Receiver<bool>>>,
     notices: Notices,
+    facts: Mutex<Facts>,
 }
 
 /// The state, and since when.
@@ -38,11 +42,26 @@ impl Board {
             is_unwell: false,
         };
         let followed = watch::Sender::new(None);
-        Self { standing: watch::Sender::new(standing), paused, followed, notices }
+        Self {
+            standing: watch::Sender::new(standing),
+            paused,
+            followed,
+            notices,
+            facts: Mutex::default(),
+        }
     }
 
     pub(super) fn read<T>(&self, look: impl FnOnce(&Machine) -> T) -> T {
         look(&self.standing.borrow().machine)
+    }
+
+    /// Looks at what the task has found out, or changes it. For a moment only.
+    pub(super) fn facts<T>(&self, look: impl FnOnce(&mut Facts) -> T) -> T {
+        look(&mut self.facts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn since(&self) -> Instant {
+        self.standing.borrow().since
     }
 
     pub(super) fn subscribe(&self) -> watch::Receiver<Standing> {

@@ -1,9 +1,11 @@
 //! What all parts of a host share.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use eventhubs_client::Hub;
+use eventhubs_protocol::PartitionId;
 use tokio::sync::watch;
 
 use crate::checkpointer::Checkpointer;
@@ -36,6 +38,20 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Partitions that are left to others because of what is suspected.
+    pub(crate) fn held_off(&self, now: Duration) -> BTreeSet<PartitionId> {
+        self.suspicion().held_off(now)
+    }
+
+    /// Whether all partitions are.
+    pub(crate) fn stands_by(&self, now: Duration) -> bool {
+        self.suspicion().stands_by(now)
+    }
+
+    fn suspicion(&self) -> MutexGuard<'_, Suspicion> {
+        self.suspicion.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Tells the suspicion something, with the time of the monotonic clock, and tells everybody
     /// what it makes of it.
     pub(crate) fn suspect<T: IntoIterator<Item = Misconfiguration>>(
@@ -43,10 +59,7 @@ impl Shared {
         tell: impl FnOnce(&mut Suspicion, Duration) -> T,
     ) {
         let now = clock::moment().monotonic;
-        let told = {
-            let mut suspicion = self.suspicion.lock().unwrap_or_else(PoisonError::into_inner);
-            tell(&mut suspicion, now)
-        };
+        let told = tell(&mut self.suspicion(), now);
         for what in told {
             tracing::warn!(%what, "set up wrongly");
             self.notices.tell(HostEvent::Misconfigured(what));

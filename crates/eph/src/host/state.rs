@@ -74,6 +74,8 @@ pub(super) struct Machine {
     starts: u64,
     /// Why the last start failed, until the next.
     failure: Option<HostError>,
+    /// What did not end well when the host stopped or closed last, until the next start.
+    remainder: Option<HostError>,
 }
 
 impl Machine {
@@ -93,13 +95,22 @@ impl Machine {
         self.failure.as_ref()
     }
 
+    pub(super) fn remainder(&self) -> Option<&HostError> {
+        self.remainder.as_ref()
+    }
+
+    /// Whether it has no task.
+    pub(super) fn is_at_rest(&self) -> bool {
+        matches!(self.state, HostState::Idle | HostState::Closed)
+    }
+
     /// Whether no handler can be registered any more.
     pub(super) fn is_closing(&self) -> bool {
         self.goal == Goal::Close || self.state == HostState::Closed
     }
 
     /// Wish: start.
-    pub(super) fn start(&mut self) -> Result<Need, HostError> {
+    pub(super) fn start(&mut self, has_handler: bool) -> Result<Need, HostError> {
         if self.is_closing() {
             return Err(HostError::new(HostErrorKind::Closed, "a closed host does not start"));
         }
@@ -107,12 +118,16 @@ impl Machine {
             let detail = format!("the host is {}", self.state);
             return Err(HostError::new(HostErrorKind::AlreadyStarted, detail));
         }
+        if !has_handler {
+            return Err(HostError::new(HostErrorKind::NoHandler, "register one first"));
+        }
         *self = Self {
             state: HostState::Starting,
             goal: Goal::Run,
             is_paused: self.is_paused,
             starts: self.starts + 1,
             failure: None,
+            remainder: None,
         };
         Ok(Need::Task)
     }
@@ -166,9 +181,10 @@ impl Machine {
         is_starting
     }
 
-    /// Report: everything was given back. Whether the task ends now; it does not when there is still
-    /// something to close.
-    pub(super) fn drained(&mut self) -> bool {
+    /// Report: everything was given back, or what could not be in time is given up. Whether the task
+    /// ends now; it does not when there is still something to close.
+    pub(super) fn drained(&mut self, remainder: Option<HostError>) -> bool {
+        self.remainder = remainder;
         let is_stop = self.goal == Goal::Stop;
         if is_stop {
             (self.state, self.goal) = (HostState::Idle, Goal::Run);
@@ -176,12 +192,14 @@ impl Machine {
         is_stop
     }
 
-    /// Report: everything was closed.
-    pub(super) fn closed(&mut self) {
+    /// Report: everything was closed, or has said why not.
+    pub(super) fn closed(&mut self, remainder: Option<HostError>) {
+        self.remainder = self.remainder.take().or(remainder);
         self.state = HostState::Closed;
     }
 
-    /// Report: the last handle was dropped, and the task ends.
+    /// Report: the task ended without having been told to: the last handle was dropped, its runtime
+    /// shut down, or it panicked.
     pub(super) fn abandoned(&mut self) {
         (self.state, self.goal) = (HostState::Closed, Goal::Close);
     }

@@ -7,7 +7,7 @@ use crate::host::{HostError, HostErrorKind};
 
 fn starting() -> Machine {
     let mut machine = Machine::default();
-    assert_eq!(machine.start().expect("it is idle"), Need::Task);
+    assert_eq!(machine.start(true).expect("it is idle"), Need::Task);
     machine
 }
 
@@ -27,9 +27,9 @@ fn a_host_starts_stops_and_starts_again() {
     assert_eq!(machine.state(), HostState::Running);
     machine.stop();
     assert_eq!((machine.state(), machine.goal()), (HostState::Stopping, Goal::Stop));
-    assert!(machine.drained(), "its task ends");
+    assert!(machine.drained(None), "its task ends");
     assert_eq!(machine.state(), HostState::Idle);
-    assert_eq!(machine.start().expect("it is idle again"), Need::Task);
+    assert_eq!(machine.start(true).expect("it is idle again"), Need::Task);
     assert_eq!(machine.starts(), 2);
 }
 
@@ -45,8 +45,15 @@ fn only_an_idle_host_starts() {
         ),
         (with(starting(), |machine| machine.abandoned()), HostErrorKind::Closed),
     ] {
-        assert_eq!(machine.start().expect_err("refused").kind(), kind);
+        assert_eq!(machine.start(true).expect_err("refused").kind(), kind);
     }
+}
+
+#[test]
+fn a_host_without_a_handler_does_not_start() {
+    let mut machine = Machine::default();
+    let refused = machine.start(false).expect_err("it would do nothing");
+    assert_eq!((refused.kind(), machine.state()), (HostErrorKind::NoHandler, HostState::Idle));
 }
 
 fn with(mut machine: Machine, change: impl FnOnce(&mut Machine)) -> Machine {
@@ -59,8 +66,8 @@ fn an_idle_host_needs_a_task_to_close() {
     let mut machine = Machine::default();
     assert_eq!(machine.close(), Need::Task);
     assert_eq!(machine.close(), Need::Nothing, "the second waits for the first");
-    assert!(!machine.drained(), "there is something to close");
-    machine.closed();
+    assert!(!machine.drained(None), "there is something to close");
+    machine.closed(None);
     assert_eq!((machine.state(), machine.close()), (HostState::Closed, Need::Nothing));
 }
 
@@ -70,7 +77,7 @@ fn a_close_that_comes_while_it_stops_closes() {
     assert_eq!(machine.close(), Need::Nothing);
     machine.stop();
     assert_eq!(machine.goal(), Goal::Close, "a later stop takes nothing back");
-    assert!(!machine.drained());
+    assert!(!machine.drained(None));
 }
 
 #[test]
@@ -87,7 +94,7 @@ fn a_start_that_fails_may_be_tried_again() {
     assert!(machine.failed(error()));
     assert_eq!(machine.state(), HostState::Idle);
     assert!(machine.failure().is_some());
-    let _ = machine.start().expect("it is idle");
+    let _ = machine.start(true).expect("it is idle");
     assert!(machine.failure().is_none());
 }
 
@@ -117,7 +124,7 @@ proptest! {
         for step in steps {
             let was_closed = machine.state() == HostState::Closed;
             match step {
-                0 => tasks += u32::from(matches!(machine.start(), Ok(Need::Task))),
+                0 => tasks += u32::from(matches!(machine.start(true), Ok(Need::Task))),
                 1 => machine.stop(),
                 2 => tasks += u32::from(machine.close() == Need::Task),
                 3 => machine.pause(true),
@@ -127,8 +134,8 @@ proptest! {
                 6 if tasks == 1 => tasks -= u32::from(machine.failed(error())),
                 7 if tasks == 1 && machine.goal() != Goal::Run => {
                     tasks -= 1;
-                    if !machine.drained() {
-                        machine.closed();
+                    if !machine.drained(None) {
+                        machine.closed(None);
                     }
                 }
                 _ => {}

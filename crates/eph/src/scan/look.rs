@@ -1,0 +1,221 @@
+//! Looking at the hub and at the store: all that a plan needs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use eventhubs_client::Error;
+use eventhubs_protocol::PartitionId;
+use futures_util::StreamExt;
+use futures_util::future::{join, join3};
+use futures_util::stream;
+use tracing::Instrument;
+
+use crate::clock;
+use crate::error::{StoreError, StoreErrorKind, StoreOperation};
+use crate::host::Shared;
+use crate::lease::LeaseTable;
+use crate::ownership::Moment;
+use crate::presence::{Presence, PresenceTable};
+
+/// Leases that are made at the same time.
+const ENSURES_MAX: usize = 32;
+
+/// What to look for, and with what.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    /// What this host says of itself.
+    pub(crate) presence: Presence,
+    /// The partitions as last known; none before the hub told them.
+    pub(crate) partitions: Vec<PartitionId>,
+    /// Whether the store has to be made first, should it not be there.
+    pub(crate) provision: bool,
+    /// Time for the hub to answer.
+    pub(crate) patience: Duration,
+}
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    /// When it began.
+    pub(crate) began: Moment,
+    /// The partitions: as the hub says, or as last known.
+    pub(crate) partitions: Vec<PartitionId>,
+    /// What the hub said instead of an answer.
+    pub(crate) hub: Option<Error>,
+    /// Whether the hub did not answer in time.
+    pub(crate) is_hub_silent: bool,
+    /// The leases, with those that were made just now.
+    pub(crate) table: Option<LeaseTable>,
+    /// The hosts that are there; `None` when the store keeps none.
+    pub(crate) presence: Option<PresenceTable>,
+    /// Whether everything was read to its end, and this host announced.
+    pub(crate) is_complete: bool,
+    /// Leases that could not be read, each of them made anew if that was possible.
+    pub(crate) corrupt: Vec<(PartitionId, StoreError)>,
+    /// What the store said instead of answers.
+    pub(crate) errors: Vec<StoreError>,
+}
+
+impl Found {
+    /// Whether everybody answered, so that a host can begin.
+    pub(crate) fn is_reached(&self) -> bool {
+        self.hub.is_none() && !self.is_hub_silent && self.is_complete && self.errors.is_empty()
+    }
+
+    /// For how long the store asked to be left alone.
+    pub(crate) fn rest(&self) -> Option<Duration> {
+        let rests = self.errors.iter().filter_map(|error| match error.kind() {
+            StoreErrorKind::Busy { after } => after,
+            _ => None,
+        });
+        rests.max()
+    }
+
+    /// Whether the store refuses this program, which no waiting changes.
+    pub(crate) fn is_unauthorized(&self) -> bool {
+        self.errors.iter().any(|error| error.kind() == StoreErrorKind::Unauthorized)
+    }
+}
+
+/// Looks. Every call has a deadline of its own, and those that do not need each other run at the same
+/// time.
+///
+/// Cancel safe, as the calls of stores are.
+pub(crate) async fn look(shared: Arc<Shared>, wish: Wish) -> Found {
+    let span = tracing::debug_span!("scan", host = %shared.name);
+    async move {
+        let began = clock::moment();
+        let hub = clock::within(wish.patience, shared.hub.runtime_information());
+        let (hub, sight) = join(hub, see(&shared, &wish)).await;
+        let is_hub_silent = hub.is_none();
+        let (partitions, hub) = match hub {
+            Some(Ok(properties)) => (properties.partition_ids, None),
+            Some(Err(error)) => (wish.partitions, Some(error)),
+            None => (wish.partitions, None),
+        };
+        let Sight { table, presence, is_complete, mut errors } = sight;
+        let mut corrupt = Vec::new();
+        let table = match table {
+            Some(table) => Some({
+                corrupt.clone_from(&table.corrupt);
+                let (table, failed) = complete(&shared, table, &partitions).await;
+                errors.extend(failed);
+                table
+            }),
+            None => None,
+        };
+        Found {
+            began,
+            partitions,
+            hub,
+            is_hub_silent,
+            table,
+            presence,
+            is_complete,
+            corrupt,
+            errors,
+        }
+    }
+    .instrument(span)
+    .await
+}
+
+/// What the store shows.
+struct Sight {
+    table: Option<LeaseTable>,
+    presence: Option<PresenceTable>,
+    is_complete: bool,
+    errors: Vec<StoreError>,
+}
+
+/// Looks at the store. One that is not there is made, once.
+async fn see(shared: &Shared, wish: &Wish) -> Sight {
+    if wish.provision {
+        if let Err(errors) = provision(shared).await {
+            return Sight { table: None, presence: None, is_complete: false, errors };
+        }
+        return see_once(shared, wish).await;
+    }
+    let sight = see_once(shared, wish).await;
+    let is_gone = |error: &StoreError| error.kind() == StoreErrorKind::NotFound;
+    match sight.errors.iter().any(is_gone) {
+        false => sight,
+        true => match provision(shared).await {
+            Ok(()) => see_once(shared, wish).await,
+            Err(errors) => Sight { errors, ..sight },
+        },
+    }
+}
+
+async fn see_once(shared: &Shared, wish: &Wish) -> Sight {
+    let leaser = &shared.leaser;
+    let (announced, leases, presences) = join3(
+        answered(shared, StoreOperation::Presence, leaser.announce(&wish.presence)),
+        answered(shared, StoreOperation::List, leaser.leases()),
+        answered(shared, StoreOperation::Presence, leaser.presences()),
+    )
+    .await;
+    let mut errors = Vec::new();
+    let is_announced = announced.map_err(|error| errors.push(error)).is_ok();
+    let presence = presences.map_err(|error| errors.push(error)).ok();
+    let table = leases.map_err(|error| errors.push(error)).ok();
+    let is_complete = is_announced && presence.is_some() && table.is_some();
+    Sight { table, presence: presence.flatten(), is_complete, errors }
+}
+
+/// Makes both stores, if they are not there.
+async fn provision(shared: &Shared) -> Result<(), Vec<StoreError>> {
+    let (leases, checkpoints) = join(
+        answered(shared, StoreOperation::Provision, shared.leaser.ensure_store()),
+        answered(shared, StoreOperation::Provision, shared.checkpointer.ensure_store()),
+    )
+    .await;
+    let errors: Vec<_> = leases.err().into_iter().chain(checkpoints.err()).collect();
+    match errors.is_empty() {
+        true => Ok(()),
+        false => Err(errors),
+    }
+}
+
+/// The table with a lease for each partition: what is missing or cannot be read is made. What that
+/// fails for stays as it was.
+async fn complete(
+    shared: &Shared,
+    table: LeaseTable,
+    partitions: &[PartitionId],
+) -> (LeaseTable, Vec<StoreError>) {
+    let LeaseTable { date, mut leases, mut corrupt, .. } = table;
+    let is_missing =
+        |partition: &PartitionId| !leases.iter().any(|lease| lease.partition == *partition);
+    let missing: Vec<_> = partitions.iter().copied().filter(is_missing).collect();
+    let ensures = missing
+        .into_iter()
+        .map(|partition| answered(shared, StoreOperation::Ensure, shared.leaser.ensure(partition)));
+    let made: Vec<_> = stream::iter(ensures).buffer_unordered(ENSURES_MAX).collect().await;
+    let mut errors = Vec::new();
+    for made in made {
+        match made {
+            Ok(lease) => {
+                corrupt.retain(|(partition, _)| *partition != lease.partition);
+                leases.push(lease);
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    let mut table = LeaseTable::new(date, leases);
+    table.corrupt = corrupt;
+    (table, errors)
+}
+
+/// What a call to the store gives, by the deadline of calls.
+pub(super) async fn answered<T>(
+    shared: &Shared,
+    operation: StoreOperation,
+    call: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let limit = shared.options.timing.call();
+    clock::within(limit, call).await.unwrap_or_else(|| {
+        let detail = format!("nothing came within {limit:?}");
+        Err(StoreError::new(StoreErrorKind::Timeout, operation, "the store", detail))
+    })
+}
