@@ -14,8 +14,11 @@
 //! assert!(account.findings.is_empty());
 //! ```
 
+pub mod breach;
+pub mod chronicle;
 mod cursor;
 pub mod history;
+pub mod journal;
 pub mod oracle;
 pub mod random;
 pub mod rows;

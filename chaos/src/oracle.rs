@@ -3,6 +3,7 @@
 //! Everything here is a function of the history: no clock, no network, no memory of earlier runs.
 //! [`window`](crate::window) does the same for runs that are too long to be kept.
 
+pub mod hosts;
 mod reads;
 mod sends;
 

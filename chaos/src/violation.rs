@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use crate::breach::Breach;
 use crate::stamp::{Damage, EventId};
 
 /// A promise that was broken.
@@ -186,6 +187,14 @@ pub enum Violation {
         /// How often.
         times: usize,
     },
+    /// A promise of hosts.
+    Host(Breach),
+}
+
+impl From<Breach> for Violation {
+    fn from(breach: Breach) -> Self {
+        Self::Host(breach)
+    }
 }
 
 impl Violation {
@@ -212,6 +221,7 @@ impl Violation {
             Self::Kept { .. } => "kept",
             Self::Grew { .. } => "grew",
             Self::Panicked { .. } => "panicked",
+            Self::Host(breach) => breach.name(),
         }
     }
 }
@@ -290,6 +300,7 @@ impl fmt::Display for Violation {
                 write!(f, "{after} bytes at most in minute {minute}, {before} in minute 2")
             }
             Self::Panicked { times } => write!(f, "{times} times"),
+            Self::Host(breach) => breach.fmt(f),
         }
     }
 }
@@ -306,7 +317,8 @@ pub struct Findings {
 
 impl Findings {
     /// Adds one.
-    pub fn add(&mut self, violation: Violation) {
+    pub fn add(&mut self, violation: impl Into<Violation>) {
+        let violation = violation.into();
         let count = self.counts.entry(violation.name()).or_default();
         *count += 1;
         if *count <= KEPT_MAX as u64 {

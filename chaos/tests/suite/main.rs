@@ -2,5 +2,7 @@
 
 mod generated;
 mod long;
+mod misruled;
 mod planted;
+mod ruled;
 mod whole;
