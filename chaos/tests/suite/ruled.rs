@@ -13,7 +13,7 @@ use eventhubs_chaos::stamp::EventId;
 
 pub(crate) const PARTITIONS: u16 = 4;
 pub(crate) const HOSTS: u16 = 3;
-pub(crate) const SEEDS: u64 = 60;
+pub(crate) const SEEDS: u64 = 30;
 /// Events of each partition, and the time between two of them.
 const EVENTS: i64 = 200;
 const EVERY: u64 = 100_000;
