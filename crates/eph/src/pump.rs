@@ -281,3 +281,6 @@ impl<P: Post> Pump<P> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

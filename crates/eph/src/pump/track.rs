@@ -237,20 +237,10 @@ impl<P: Post> Track<P> {
 
     /// Starts what waits: what lanes have queued, and a batch that is due.
     pub(crate) fn start(&mut self, cx: &mut Context<'_>) -> Step {
-        match &mut self.work {
+        match self.work {
             Work::Each(_) => Step::Fine,
             Work::Keyed(_) => self.start_lanes(cx),
-            Work::Batch(batch) => {
-                if batch.call.is_running() {
-                    return Step::Fine;
-                }
-                let Some(due) = batch.forming.due(clock::now) else { return Step::Fine };
-                batch.alarm.set(due);
-                match batch.alarm.poll(cx) {
-                    Poll::Ready(()) => self.start_batch(cx),
-                    Poll::Pending => Step::Fine,
-                }
-            }
+            Work::Batch(_) => self.start_batches(cx),
         }
     }
 
@@ -452,6 +442,25 @@ impl<P: Post> Track<P> {
                         Err(failure) => return self.failed(number, Some(kept), failure),
                     }
                 }
+            }
+        }
+    }
+
+    /// Starts batches that are due, and sets the alarm for the next one.
+    fn start_batches(&mut self, cx: &mut Context<'_>) -> Step {
+        loop {
+            let Work::Batch(batch) = &mut self.work else { return Step::Fine };
+            if batch.call.is_running() {
+                return Step::Fine;
+            }
+            let Some(due) = batch.forming.due(clock::now) else { return Step::Fine };
+            batch.alarm.set(due);
+            if batch.alarm.poll(cx).is_pending() {
+                return Step::Fine;
+            }
+            match self.start_batch(cx) {
+                Step::Fine => {}
+                step => return step,
             }
         }
     }
