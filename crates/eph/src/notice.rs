@@ -105,6 +105,11 @@ pub enum HostEvent {
         /// What it said.
         error: Error,
     },
+    /// The hub did not answer. It is asked again.
+    HubSilent {
+        /// For how long it was waited for.
+        within: Duration,
+    },
     /// Events were passed over.
     Skipped {
         /// The partition.
@@ -146,6 +151,7 @@ impl fmt::Display for HostEvent {
             }
             Self::StoreFailed { error } => write!(f, "the store: {error}"),
             Self::HubFailed { error } => write!(f, "the hub: {error}"),
+            Self::HubSilent { within } => write!(f, "the hub did not answer within {within:?}"),
             Self::Skipped { partition, from, to, why } => {
                 write!(f, "events of partition {partition} were passed over")?;
                 if let (Some(from), Some(to)) = (from, to) {

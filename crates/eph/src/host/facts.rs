@@ -36,7 +36,7 @@ impl Facts {
     pub(super) fn found(&mut self, found: &Found, now: Instant) {
         self.partitions.clone_from(&found.partitions);
         self.hub.clone_from(&found.hub);
-        self.is_hub_silent = found.is_hub_silent;
+        self.is_hub_silent = found.silence.is_some();
         self.store = found.errors.last().cloned();
         self.corrupt.clone_from(&found.corrupt);
         if found.is_complete {

@@ -244,6 +244,9 @@ impl Task {
             tracing::warn!(host = %self.shared.name, %error, "the hub failed");
             notices.tell(HostEvent::HubFailed { error: error.clone() });
         }
+        if let Some(within) = found.silence {
+            notices.tell(HostEvent::HubSilent { within });
+        }
         if let Some(table) = &found.table {
             let (own, asked) = (&self.shared.owner, found.began.monotonic);
             self.shared.suspect(|suspicion, now| suspicion.listed(own, table, asked, now));

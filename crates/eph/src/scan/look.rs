@@ -42,8 +42,8 @@ pub(crate) struct Found {
     pub(crate) partitions: Vec<PartitionId>,
     /// What the hub said instead of an answer.
     pub(crate) hub: Option<Error>,
-    /// Whether the hub did not answer in time.
-    pub(crate) is_hub_silent: bool,
+    /// For how long the hub was waited for in vain.
+    pub(crate) silence: Option<Duration>,
     /// The leases, with those that were made just now.
     pub(crate) table: Option<LeaseTable>,
     /// The hosts that are there; `None` when the store keeps none.
@@ -57,9 +57,16 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// Whether everybody answered, so that a host can begin.
+    /// Whether everybody answered, so that a host can begin. A lease that cannot be read keeps nobody
+    /// from the others.
     pub(crate) fn is_reached(&self) -> bool {
-        self.hub.is_none() && !self.is_hub_silent && self.is_complete && self.errors.is_empty()
+        let is_known = |partition| {
+            let Some(table) = &self.table else { return false };
+            let is_corrupt = |(at, _): &(PartitionId, StoreError)| *at == partition;
+            table.lease(partition).is_some() || table.corrupt.iter().any(is_corrupt)
+        };
+        let is_hub_there = self.hub.is_none() && self.silence.is_none();
+        is_hub_there && self.is_complete && self.partitions.iter().copied().all(is_known)
     }
 
     /// For how long the store asked to be left alone.
@@ -87,7 +94,7 @@ pub(crate) async fn look(shared: Arc<Shared>, wish: Wish) -> Found {
         let began = clock::moment();
         let hub = clock::within(wish.patience, shared.hub.runtime_information());
         let (hub, sight) = join(hub, see(&shared, &wish)).await;
-        let is_hub_silent = hub.is_none();
+        let silence = hub.is_none().then_some(wish.patience);
         let (partitions, hub) = match hub {
             Some(Ok(properties)) => (properties.partition_ids, None),
             Some(Err(error)) => (wish.partitions, Some(error)),
@@ -104,17 +111,7 @@ pub(crate) async fn look(shared: Arc<Shared>, wish: Wish) -> Found {
             }),
             None => None,
         };
-        Found {
-            began,
-            partitions,
-            hub,
-            is_hub_silent,
-            table,
-            presence,
-            is_complete,
-            corrupt,
-            errors,
-        }
+        Found { began, partitions, hub, silence, table, presence, is_complete, corrupt, errors }
     }
     .instrument(span)
     .await

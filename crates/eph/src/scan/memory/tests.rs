@@ -46,7 +46,7 @@ fn found(holders: &[Option<&str>]) -> Found {
         began: Moment { monotonic: at(1), wall: UNIX_EPOCH },
         partitions: partitions().collect(),
         hub: None,
-        is_hub_silent: false,
+        silence: None,
         table: Some(LeaseTable::new(DATE, leases.collect())),
         presence: Some(PresenceTable::new(DATE, presences.into())),
         is_complete: true,

@@ -1,0 +1,13 @@
+//! Whole hosts against the emulator in the same process: through bytes, in memory, on the paused
+//! clock, with a store that can be made to fail.
+
+mod cancellation;
+mod claiming;
+mod closing;
+mod cycles;
+mod handlers;
+mod pausing;
+mod sharing;
+mod starting;
+mod stopped;
+mod support;
