@@ -8,6 +8,7 @@ use eventhubs_eph::ownership::EpochMode;
 
 use crate::plan::{Deed, Plan};
 use crate::random::Random;
+use crate::seeds;
 use crate::{Report, World};
 
 /// How hosts go.
@@ -111,8 +112,7 @@ pub struct Outcome {
 pub fn run(cell: &Cell, strategy: Strategy, seeds: u64) -> Outcome {
     let mut outcome = Outcome::default();
     let (mut seconds, mut moves) = (Vec::new(), Vec::new());
-    for seed in 0..seeds {
-        let (at, report) = settle(cell, strategy, seed);
+    for (at, report) in seeds::each(0..seeds, |seed| settle(cell, strategy, seed)) {
         outcome.violations += report.violations.len();
         outcome.orphaned = outcome.orphaned.max(report.orphaned);
         seconds.extend(report.balanced_since.map(|since| since.saturating_sub(at).as_secs()));

@@ -18,6 +18,7 @@ mod judge;
 pub mod plan;
 mod post;
 mod random;
+pub mod seeds;
 mod store;
 mod world;
 

@@ -7,12 +7,15 @@ use std::process::ExitCode;
 
 use eventhubs_sim::bug::Bug;
 use eventhubs_sim::cell::{self, CELLS, STRATEGIES};
-use eventhubs_sim::{World, plan};
+use eventhubs_sim::{World, plan, seeds};
 
 const USAGE: &str = "sim [--seeds N] [--seed S] [--bug NAME]";
 
 /// Moves that the default strategy may be above the minimum.
 const MOVES_SLACK: u32 = 3;
+
+/// Seeds that run before their results are told.
+const WAVE: usize = 64;
 
 /// What the command line says.
 #[derive(Debug)]
@@ -50,8 +53,9 @@ fn disorder(arguments: &Arguments) -> usize {
     };
     let (mut broken, mut moves, mut orphaned) = (0, 0_u64, std::time::Duration::ZERO);
     let count = seeds.end - seeds.start;
-    for seed in seeds {
-        let report = World::new(plan::drawn(seed), arguments.bug).run();
+    let run = |seed| (seed, World::new(plan::drawn(seed), arguments.bug).run());
+    let waves = seeds.clone().step_by(WAVE).map(|start| start..seeds.end.min(start + WAVE as u64));
+    for (seed, report) in waves.flat_map(|wave| seeds::each(wave, run)) {
         moves += u64::from(report.moves);
         orphaned = orphaned.max(report.orphaned);
         if report.violations.is_empty() {
