@@ -147,7 +147,7 @@ fn fuzz_targets(workspace: &Workspace) -> Result<Tally, Failure> {
 fn examples(workspace: &Workspace) -> Result<Tally, Failure> {
     let mut tally = Tally::default();
     for name in EXAMPLES {
-        let mut command = workspace.command(workspace.build(&["--example", name])?);
+        let mut command = workspace.command(workspace.program(name)?);
         command.env_remove("EVENTHUB_CONNECTION_STRING").env_remove("EVENTHUB_NAME");
         let (ending, output) = process::limited(&mut command, EXAMPLE_LIMIT)?;
         match ending {

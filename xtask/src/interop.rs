@@ -36,8 +36,7 @@ const EVENTS: &str = "interop/cross-events.json";
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<Tally, Failure> {
     let options = Options::parse(arguments)?;
     let pairs = options.pairs();
-    let emulator =
-        workspace.build(&["--package", "eventhubs-emulator", "--bin", "eventhubs-emulator"])?;
+    let emulator = workspace.program("eventhubs-emulator")?;
     let mut defects = Defects::read(workspace)?;
     let programs = Programs::prepare(workspace, &pairs)?;
     let folder = workspace.path("target/interop");

@@ -9,7 +9,7 @@ use crate::workspace::Workspace;
 use crate::{process, terminal};
 
 pub(crate) fn run(workspace: &Workspace) -> Result<Tally, Failure> {
-    let page = workspace.build(&["--package", "eventhubs-interop", "--bin", "page"])?;
+    let page = workspace.program("page")?;
     let mut command = workspace.command(&page);
     let mut tally = Tally::default();
     let status = process::watch(&mut command, |line| match Tally::of_runner(line) {

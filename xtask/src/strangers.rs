@@ -11,7 +11,7 @@ use crate::workspace::Workspace;
 const FOLDER: &str = "interop/strangers";
 
 pub(crate) fn run(workspace: &Workspace) -> Result<Tally, Failure> {
-    let peer = workspace.build(&["--package", "eventhubs-interop", "--bin", "peer"])?;
+    let peer = workspace.program("peer")?;
     packages::npm(workspace, FOLDER, "rhea")?;
     let mut command = workspace.command("python3");
     command.arg(format!("{FOLDER}/run.py")).arg("--peer").arg(&peer);

@@ -17,9 +17,8 @@ const PYTHON: (&str, &str) =
     ("interop-venv-websocket", "interop/python/requirements-websocket.txt");
 
 pub(crate) fn run(workspace: &Workspace) -> Result<Tally, Failure> {
-    let emulator =
-        workspace.build(&["--package", "eventhubs-emulator", "--bin", "eventhubs-emulator"])?;
-    let ours = workspace.build(&["--package", "eventhubs-interop", "--bin", "operations"])?;
+    let emulator = workspace.program("eventhubs-emulator")?;
+    let ours = workspace.program("operations")?;
     let python = packages::python(workspace, PYTHON.0, PYTHON.1, "the Python client")?;
     packages::npm(workspace, JAVASCRIPT, "the JavaScript client")?;
     let rust = build_rust(workspace)?;

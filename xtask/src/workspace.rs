@@ -1,6 +1,6 @@
 //! Where the workspace is and what cargo knows about it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -47,9 +47,16 @@ pub(crate) struct Package {
 }
 
 impl Package {
-    /// Whether `--all-features` can mean more than the default features.
-    pub(crate) fn has_features(&self) -> bool {
-        self.features.keys().any(|name| name != "default")
+    /// What the feature `default` turns on in this package, itself included.
+    pub(crate) fn default_features(&self) -> BTreeSet<&str> {
+        let mut on = BTreeSet::from(["default"]);
+        let mut queue = vec!["default"];
+        while let Some(enabled) = queue.pop().and_then(|feature| self.features.get(feature)) {
+            // What has no entry is a dependency, or a feature of one.
+            let ours = enabled.iter().filter(|name| self.features.contains_key(*name));
+            queue.extend(ours.map(String::as_str).filter(|name| on.insert(name)));
+        }
+        on
     }
 }
 
@@ -96,19 +103,19 @@ impl Workspace {
         command
     }
 
-    /// Builds one binary or example, named by the arguments of `cargo build`, and says where it is.
-    pub(crate) fn build(&self, arguments: &[&str]) -> Result<PathBuf, Failure> {
+    /// Builds the binaries and examples of the workspace and says where the one of this name is.
+    ///
+    /// All of them, because cargo unifies features over what it is told to build: a package built
+    /// alone is compiled again with everything below it. Like this it is what the tests were built
+    /// with, and after them there is nothing left to compile. `--examples` counts for that too: it
+    /// turns on what dev-dependencies ask for.
+    pub(crate) fn program(&self, name: &str) -> Result<PathBuf, Failure> {
         let mut command = self.cargo();
         command.args(["build", "--quiet", "--message-format=json-render-diagnostics"]);
-        let messages = process::capture(command.args(arguments))?;
-        let executable = messages
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-            .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
-            .next_back();
-        executable.ok_or_else(|| {
-            Failure::new(format!("`{}` built no executable", process::shown(&command)))
-        })
+        // This program is running and must not be replaced.
+        command.args(["--workspace", "--exclude", "xtask", "--bins", "--examples"]);
+        executable(&process::capture(&mut command)?, name)
+            .ok_or_else(|| Failure::new(format!("`{}` built no {name}", process::shown(&command))))
     }
 
     /// The members of the workspace whose manifest is `manifest`, by default ours.
@@ -135,6 +142,15 @@ impl Workspace {
         files.dedup();
         Ok(files)
     }
+}
+
+/// Where cargo says that it left the program of this name.
+fn executable(messages: &str, name: &str) -> Option<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["target"]["name"] == name)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
 /// Reads what `cargo metadata --no-deps` prints.
@@ -202,6 +218,16 @@ mod tests {
         assert!(xtask.rust_version.is_some());
         let json = xtask.dependencies.iter().find(|one| one.name == "serde_json");
         assert!(json.is_some_and(|one| one.kind == DependencyKind::Normal && !one.is_path));
+    }
+
+    #[test]
+    fn a_program_is_found_by_its_name() {
+        let messages = "{\"target\": {\"name\": \"a\"}, \"executable\": null}\n\
+            not a message\n\
+            {\"target\": {\"name\": \"b\"}, \"executable\": \"/one/b\"}\n\
+            {\"target\": {\"name\": \"a\"}, \"executable\": \"/one/a\"}\n";
+        assert_eq!(executable(messages, "a"), Some(PathBuf::from("/one/a")));
+        assert_eq!(executable(messages, "c"), None);
     }
 
     #[test]
