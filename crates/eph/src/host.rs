@@ -166,19 +166,17 @@ impl EventProcessorHost {
     /// last handler goes while the host is started, the host begins to close, and this does not wait
     /// for it, so that it may be called inside a handler.
     pub fn unregister_handler(&self, id: HandlerId) -> bool {
-        let mut was_last = false;
-        let was_there = self.handle.handlers.send_if_modified(|handlers| {
+        self.handle.handlers.send_if_modified(|handlers| {
             let left: Arc<[_]> = handlers.iter().filter(|one| one.id != id).cloned().collect();
             let was_there = left.len() < handlers.len();
-            was_last = was_there && left.is_empty();
+            let was_last = was_there && left.is_empty();
             *handlers = left;
-            if was_last && self.handle.board.read(|machine| machine.state()) != HostState::Idle {
+            if was_last && self.state() != HostState::Idle {
                 // It has a task, so none is needed.
-                let _ = self.handle.board.change(|machine| machine.close());
+                let _ = self.handle.board.change(Machine::close);
             }
             was_there
-        });
-        was_there
+        })
     }
 
     /// The handlers, in the order in which they were registered.

@@ -249,7 +249,7 @@ impl HostOptions {
         self.checkpoints.check()?;
         self.failures.check()?;
         require(
-            self.handler_timeout.is_none_or(|timeout| is_span(timeout)),
+            self.handler_timeout.is_none_or(is_span),
             "handler_timeout",
             "1 ms to 24 h is allowed",
         )?;

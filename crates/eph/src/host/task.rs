@@ -363,8 +363,7 @@ impl Task {
             }
             (true, None) => {}
             (false, _) if std::mem::take(&mut self.pause.is_given_back) => {
-                // Others have shared everything among themselves.
-                self.memory.forgotten();
+                // Others have shared everything among themselves, and have to hear of it.
                 self.look();
             }
             (false, _) => {}

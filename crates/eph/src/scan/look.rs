@@ -38,6 +38,8 @@ pub(crate) struct Wish {
 pub(crate) struct Found {
     /// When it began.
     pub(crate) began: Moment,
+    /// What this host said of itself.
+    pub(crate) announced: Presence,
     /// The partitions: as the hub says, or as last known.
     pub(crate) partitions: Vec<PartitionId>,
     /// What the hub said instead of an answer.
@@ -111,7 +113,19 @@ pub(crate) async fn look(shared: Arc<Shared>, wish: Wish) -> Found {
             }),
             None => None,
         };
-        Found { began, partitions, hub, silence, table, presence, is_complete, corrupt, errors }
+        let announced = wish.presence;
+        Found {
+            began,
+            announced,
+            partitions,
+            hub,
+            silence,
+            table,
+            presence,
+            is_complete,
+            corrupt,
+            errors,
+        }
     }
     .instrument(span)
     .await

@@ -22,8 +22,8 @@ pub(crate) struct Memory {
     stopped: BTreeSet<PartitionId>,
     /// Partitions this host could have at most while a stopped one waits for another owner.
     cap: Option<u32>,
-    /// Whether no other host can know of this one yet.
-    is_unknown: bool,
+    /// The weight that this host was announced with last, and when.
+    announced: Option<(u32, Duration)>,
 }
 
 /// What a host wants when it plans.
@@ -46,13 +46,8 @@ impl Memory {
             held_off: BTreeMap::new(),
             stopped: BTreeSet::new(),
             cap: None,
-            is_unknown: true,
+            announced: None,
         }
-    }
-
-    /// Another host may have forgotten this one: the next scan only announces it.
-    pub(crate) fn forgotten(&mut self) {
-        self.is_unknown = true;
     }
 
     /// An owner level of the partition was heard of.
@@ -105,7 +100,7 @@ impl Memory {
         view.idle = self.idle.clone();
         view.is_complete = found.is_complete;
         view.presence = found.presence.clone();
-        view.is_first_scan = self.is_unknown;
+        view.is_first_scan = self.is_unknown(found.began.monotonic, found.announced.duration);
         view.kept = intent.kept;
         view.kept.extend(self.held_off.keys());
         view.weight = intent.weight;
@@ -113,9 +108,15 @@ impl Memory {
         view.strategy = intent.strategy;
         view.random = intent.random;
         if found.is_complete {
-            self.is_unknown = false;
+            self.announced = Some((found.announced.weight, found.began.monotonic));
         }
         balance::plan(&view)
+    }
+
+    /// Whether other hosts do not count this one: it was not announced yet, or as one that wants
+    /// nothing, or so long ago that it has lapsed.
+    fn is_unknown(&self, now: Duration, presence: Duration) -> bool {
+        self.announced.is_none_or(|(weight, at)| weight == 0 || now.saturating_sub(at) >= presence)
     }
 
     /// While a partition that this host leaves to others has no owner, others have to see that this

@@ -218,3 +218,30 @@ async fn only_events_left(events: &mut eventhubs_eph::HostEvents) -> bool {
     let rest = async { while events.next().await.is_some() {} };
     tokio::time::timeout(seconds(30), rest).await.is_ok()
 }
+
+#[test]
+fn p13_a_runtime_that_goes_takes_the_host_with_it_and_nothing_panics() {
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().start_paused(true).build().expect("a runtime")
+    };
+    let first = runtime();
+    let (world, host) = first.block_on(async {
+        let world = World::new(2).await;
+        let host = world.started(options());
+        world.settles(&[&host], seconds(40)).await;
+        (world, host)
+    });
+    let mut events = host.host_events();
+    drop(first);
+    assert_eq!(host.state(), HostState::Closed);
+    assert!(host.partition_ids_being_processed().is_empty());
+    assert!(!drain(&mut events).is_empty());
+    let second = runtime();
+    second.block_on(async {
+        host.stop().await.expect("it is");
+        host.close().await.expect("it is, too");
+        assert_eq!(host.start().await.expect_err("closed").kind(), HostErrorKind::Closed);
+    });
+    drop((host, world));
+}

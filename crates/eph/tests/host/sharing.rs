@@ -1,5 +1,6 @@
 //! Hosts that share: few and many, joining, leaving and dying.
 
+use eventhubs_eph::balance::Strategy;
 use eventhubs_eph::{CloseReason, EventProcessorHost, HostEvent, HostOptions, HostState};
 
 use crate::support::store::Fault;
@@ -97,8 +98,7 @@ async fn many_partitions_are_balanced_within_three_scans_of_a_join_or_a_leave() 
     let mut hosts: Vec<_> = (0..7).map(|at| world.started(named(&at.to_string()))).collect();
     world.settles(&hosts.iter().collect::<Vec<_>>(), seconds(32)).await;
     hosts.extend((7..10).map(|at| world.started(named(&at.to_string()))));
-    // The first scan of a host only announces it.
-    world.settles(&hosts.iter().collect::<Vec<_>>(), seconds(42)).await;
+    world.settles(&hosts.iter().collect::<Vec<_>>(), seconds(32)).await;
     for leaving in hosts.split_off(6) {
         within_paused(leaving.close()).await.expect("it closes");
     }
@@ -157,4 +157,24 @@ async fn a_host_that_is_cut_off_from_the_store_fences_itself_and_another_takes_o
     cut.heal();
     world.settles(&[&first, &second], seconds(120)).await;
     assert!(first.health().is_ok(), "{:?}", first.health().problems);
+}
+
+/// In real time, with threads: what the paused clock puts in order happens as it may.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn hosts_on_many_threads_handle_everything() {
+    let world = World::new(8).await;
+    world.append_all(500);
+    let options = || HostOptions::default().with_scan(seconds(1)).with_strategy(Strategy::Balanced);
+    let greedy = options().with_strategy(Strategy::Greedy).with_name("a");
+    let (first, second) = (world.started(greedy), world.started(options().with_name("b")));
+    world.handles_all(seconds(20)).await;
+    second.close().await.expect("it closes");
+    world.append_all(100);
+    world.handles_all(seconds(20)).await;
+    first.close().await.expect("it closes");
+    for partition in 0..8 {
+        let stored = world.store.checkpoints().load(partition.into()).await.expect("it is there");
+        assert_eq!(stored.expect("there is one").sequence_number.as_i64(), 599);
+    }
+    assert!(world.holders().await.is_empty());
 }

@@ -149,7 +149,7 @@ async fn close(shared: &Shared) -> Option<HostError> {
         clock::within(call, shared.checkpointer.close()),
     )
     .await;
-    let error = within(leaser).or(within(checkpointer)).map(HostError::from);
+    let error = within(leaser).or_else(|| within(checkpointer)).map(HostError::from);
     if clock::within(HUB, shared.hub.close()).await.is_none() {
         let silent = || HostError::new(HostErrorKind::Timeout, "the hub did not close in time");
         return error.or_else(|| Some(silent()));

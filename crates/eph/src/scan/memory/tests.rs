@@ -44,6 +44,7 @@ fn found(holders: &[Option<&str>]) -> Found {
     });
     Found {
         began: Moment { monotonic: at(1), wall: UNIX_EPOCH },
+        announced: Presence::new(owner("a"), at(30)),
         partitions: partitions().collect(),
         hub: None,
         silence: None,
@@ -69,7 +70,7 @@ fn intent() -> Intent {
 /// A memory of a host that others know.
 fn known() -> Memory {
     let mut memory = Memory::new(EpochMode::Rising);
-    memory.is_unknown = false;
+    memory.announced = Some((1, at(0)));
     memory
 }
 
@@ -84,8 +85,28 @@ fn the_first_complete_scan_only_announces() {
     assert!(taken(&memory.plan(&cut_short, intent(), at(1))).is_empty());
     assert!(taken(&memory.plan(&found(&[None; 4]), intent(), at(2))).is_empty(), "announces");
     assert_eq!(taken(&memory.plan(&found(&[None; 4]), intent(), at(3))), [0, 1]);
-    memory.forgotten();
-    assert!(taken(&memory.plan(&found(&[None; 4]), intent(), at(4))).is_empty(), "once more");
+}
+
+#[test]
+fn a_host_that_wanted_nothing_or_has_lapsed_is_announced_first() {
+    let mut memory = known();
+    let mut aside = found(&[None; 4]);
+    aside.announced.weight = 0;
+    let idle = Intent { weight: 0, ..intent() };
+    assert!(taken(&memory.plan(&aside, idle, at(1))).is_empty());
+    // Looked before it was resumed, planned after.
+    assert!(taken(&memory.plan(&aside, intent(), at(1))).is_empty());
+    assert!(taken(&memory.plan(&found(&[None; 4]), intent(), at(1))).is_empty(), "announces");
+    assert_eq!(taken(&memory.plan(&found(&[None; 4]), intent(), at(1))), [0, 1]);
+
+    let later = |seconds| {
+        let mut found = found(&[None; 4]);
+        found.began.monotonic = at(seconds);
+        found
+    };
+    assert_eq!(taken(&memory.plan(&later(30), intent(), at(30))), [0, 1], "it is still present");
+    assert!(taken(&memory.plan(&later(60), intent(), at(60))).is_empty(), "it has lapsed");
+    assert_eq!(taken(&memory.plan(&later(70), intent(), at(70))), [0, 1]);
 }
 
 #[test]
