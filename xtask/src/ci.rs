@@ -17,10 +17,18 @@ use crate::{bench, chaos, doc, drill, interop, layers, page, sim, terminal, test
 
 /// Above this the run is too long to wait for.
 const WARN_AFTER: Duration = Duration::from_secs(25 * 60);
-/// An example talks to an embedded emulator and ends by itself.
+/// An example talks to an embedded emulator and ends by itself. The longest one waits for the
+/// leases of a process that it kills.
 const EXAMPLE_LIMIT: Duration = Duration::from_secs(60);
-/// Examples that need no input and end by themselves.
-const EXAMPLES: &[&str] = &["hello_world", "send_batch", "runtime_information"];
+/// Examples that need no input and end by themselves, with these arguments.
+const EXAMPLES: &[(&str, &[&str])] = &[
+    ("hello_world", &[]),
+    ("send_batch", &[]),
+    ("runtime_information", &[]),
+    ("own_leaser", &[]),
+    ("health", &["--demo"]),
+    ("process_many", &[]),
+];
 
 /// A step: its name and what it does.
 type Step = (&'static str, fn(&Workspace) -> Result<Tally, Failure>);
@@ -146,8 +154,9 @@ fn fuzz_targets(workspace: &Workspace) -> Result<Tally, Failure> {
 /// Runs the examples as a newcomer would, without a connection string: each must end with success.
 fn examples(workspace: &Workspace) -> Result<Tally, Failure> {
     let mut tally = Tally::default();
-    for name in EXAMPLES {
+    for (name, arguments) in EXAMPLES {
         let mut command = workspace.command(workspace.program(name)?);
+        command.args(*arguments);
         command.env_remove("EVENTHUB_CONNECTION_STRING").env_remove("EVENTHUB_NAME");
         let (ending, output) = process::limited(&mut command, EXAMPLE_LIMIT)?;
         match ending {

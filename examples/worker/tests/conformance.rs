@@ -100,6 +100,21 @@ async fn what_cannot_be_read_hides_nothing_and_is_kept() {
     }
 }
 
+/// The clock of the machine went back: then it stands still, and no lease lasts longer or shorter
+/// for some than for others.
+#[tokio::test]
+async fn the_clock_is_never_behind_a_lease() {
+    let database = Database::new();
+    let store = database.store();
+    Leaser::ensure_store(&store).await.unwrap();
+    Leaser::ensure(&store, PartitionId::from(1)).await.unwrap();
+    database.execute("UPDATE leases SET date = date + 3600000");
+    let table = store.leases().await.unwrap();
+    assert_eq!(table.date, table.leases[0].renewed);
+    let other = Leaser::ensure(&store, PartitionId::from(2)).await.unwrap();
+    assert_eq!(other.renewed, table.date);
+}
+
 /// A database that somebody else keeps locked is busy, which is a fault that passes.
 #[tokio::test]
 async fn a_locked_database_is_busy() {

@@ -1,0 +1,105 @@
+//! Workers in processes of their own: who has which partition, and that nothing is lost, however a
+//! worker ends. The test binary runs itself again as the workers, with the code of `process`.
+#![cfg(test)]
+
+mod fleet;
+#[path = "../../service.rs"]
+mod service;
+
+use clap::Parser;
+use fleet::{ARGUMENTS, Fleet};
+
+/// As another process: a worker. Otherwise it does nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child_works() {
+    let Ok(arguments) = std::env::var(ARGUMENTS) else { return };
+    service::run(service::Options::parse_from(arguments.split('\n'))).await.unwrap();
+}
+
+#[tokio::test]
+async fn ten_partitions_are_shared_by_two_and_taken_over_by_one() {
+    let mut fleet = Fleet::new(10).await;
+    fleet.start("a");
+    fleet.until("a has all", |fleet| fleet.has(&[10])).await;
+    fleet.send(100).await;
+    fleet.start("b");
+    fleet.until("5 and 5", |fleet| fleet.has(&[5, 5])).await;
+    fleet.send(100).await;
+    // What b took over from the last checkpoint of a is repeated before what is new.
+    fleet.until("all is handled", Fleet::is_all_handled).await;
+
+    let repeated = fleet.repeated();
+    fleet.forget_acquisitions();
+    fleet.terminate("b").await;
+    fleet.until("a has all again", |fleet| fleet.has(&[10])).await;
+    // Not after the lease has run out: b gave its partitions back.
+    let taken = fleet.acquisitions();
+    assert!(taken.iter().all(|why| why.ends_with("nobody holds it")), "{taken:#?}");
+    fleet.send(100).await;
+    fleet.until("all is handled", Fleet::is_all_handled).await;
+    fleet.close("a").await;
+    assert_eq!(fleet.repeated(), repeated, "b left checkpoints of all that it had handled");
+}
+
+/// Row P1.
+#[tokio::test]
+async fn a_killed_worker_is_replaced_when_its_leases_have_run_out() {
+    let mut fleet = Fleet::new(9).await;
+    for name in ["a", "b", "c"] {
+        fleet.start(name);
+    }
+    fleet.until("3 each", |fleet| fleet.has(&[3, 3, 3])).await;
+    fleet.send(200).await;
+    fleet.kill("b").await;
+    fleet.send(200).await;
+    fleet.until("4 and 5", |fleet| fleet.has(&[4, 5]) || fleet.has(&[5, 4])).await;
+    fleet.until("all is handled", Fleet::is_all_handled).await;
+    fleet.close("a").await;
+    fleet.close("c").await;
+}
+
+/// Row P2.
+#[tokio::test]
+async fn workers_that_are_all_killed_leave_nothing_behind_but_work() {
+    let mut fleet = Fleet::new(6).await;
+    fleet.start("a");
+    fleet.start("b");
+    fleet.until("3 each", |fleet| fleet.has(&[3, 3])).await;
+    fleet.send(200).await;
+    fleet.kill("a").await;
+    fleet.kill("b").await;
+    fleet.send(200).await;
+    for name in ["c", "d", "e"] {
+        fleet.start(name);
+    }
+    fleet.until("2 each", |fleet| fleet.has(&[2, 2, 2])).await;
+    fleet.until("all is handled", Fleet::is_all_handled).await;
+    for name in ["c", "d", "e"] {
+        fleet.close(name).await;
+    }
+}
+
+/// Row P15.
+#[tokio::test]
+async fn a_rolling_restart_moves_little_and_loses_nothing() {
+    let mut fleet = Fleet::new(9).await;
+    for name in ["a1", "b1", "c1"] {
+        fleet.start(name);
+    }
+    fleet.until("3 each", |fleet| fleet.has(&[3, 3, 3])).await;
+    fleet.forget_acquisitions();
+    for (old, new) in [("a1", "a2"), ("b1", "b2"), ("c1", "c2")] {
+        fleet.send(50).await;
+        fleet.terminate(old).await;
+        fleet.start(new);
+        fleet.until("3 each", |fleet| fleet.has(&[3, 3, 3])).await;
+    }
+    fleet.until("all is handled", Fleet::is_all_handled).await;
+    // Each restart moves the three of the one that goes, and then three to the one that comes.
+    let taken = fleet.acquisitions();
+    let fewest = 3 * (3 + 3);
+    assert!(taken.len() <= 2 * fewest, "{} moves, {fewest} are needed: {taken:#?}", taken.len());
+    for name in ["a2", "b2", "c2"] {
+        fleet.close(name).await;
+    }
+}
