@@ -50,7 +50,9 @@ async fn main() -> Result<(), Failure> {
     let Connected { hub, emulator } = connect::connect(([127, 0, 0, 1], 0).into(), 4).await?;
     let store = Arc::new(MemoryStore::new());
     let checkpoints = Arc::clone(&store);
-    let host = EventProcessorHost::new(hub, store, checkpoints, HostOptions::default())?;
+    let scan = Duration::from_secs(if options.demo { 1 } else { 10 });
+    let of_host = HostOptions::default().with_scan(scan);
+    let host = EventProcessorHost::new(hub, store, checkpoints, of_host)?;
     host.register_handler(Handler::each(|event, partition| async move {
         println!("partition {}: event {}", partition.id(), event.sequence_number());
         Ok(())

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use connect::Connected;
+use eventhubs_eph::balance::Strategy;
 use eventhubs_eph::{Checkpointer, EventProcessorHost, Handler, HostOptions, Leaser};
 use sqlite::SqliteStore;
 use tokio::sync::watch;
@@ -37,7 +38,10 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     }
 
     let (leaser, checkpointer) = (Arc::clone(&store), Arc::clone(&store));
-    let host = EventProcessorHost::new(hub, leaser, checkpointer, HostOptions::default())?;
+    // The store keeps no presences. Without, this strategy is the one that does not take partitions
+    // one by one.
+    let options = HostOptions::default().with_strategy(Strategy::Greedy);
+    let host = EventProcessorHost::new(hub, leaser, checkpointer, options)?;
     let (count, mut handled) = watch::channel(0);
     host.register_handler(Handler::each(move |event, partition| {
         let body = String::from_utf8_lossy(event.body());

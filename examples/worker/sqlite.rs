@@ -1,6 +1,7 @@
 //! Leases and checkpoints in an SQLite database: one file for each hub and consumer group, shared
 //! by the processes of one machine. What a call changes is decided by [`eventhubs_eph::rules`];
-//! here are tables, a clock and transactions. Another database needs little else.
+//! here are tables, a clock and transactions. Another database needs little else. The three calls
+//! for presences are left out, as they may be: `Strategy::Greedy` does without them.
 
 use std::error::Error;
 use std::path::PathBuf;
