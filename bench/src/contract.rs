@@ -11,18 +11,35 @@ pub struct Limit {
     pub instructions: Option<f64>,
     /// Heap allocations (`alloc`, `alloc_zeroed` and `realloc`) per event.
     pub allocations: Option<f64>,
+    /// The most instructions in terms of another workload's.
+    pub ratio: Option<Ratio>,
+}
+
+/// So many times what another workload costs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ratio {
+    /// That workload.
+    pub of: Workload,
+    /// The factor.
+    pub most: f64,
 }
 
 const fn limit(workload: Workload, instructions: f64, allocations: Option<f64>) -> Limit {
-    Limit { workload, instructions: Some(instructions), allocations }
+    Limit { workload, instructions: Some(instructions), allocations, ratio: None }
 }
 
 const fn unlimited(workload: Workload) -> Limit {
-    Limit { workload, instructions: None, allocations: None }
+    Limit { workload, instructions: None, allocations: None, ratio: None }
+}
+
+/// What a host may add to receiving without one.
+const fn hosted(workload: Workload) -> Limit {
+    let ratio = Ratio { of: Workload::Receive1k, most: 1.15 };
+    Limit { workload, instructions: None, allocations: Some(0.1), ratio: Some(ratio) }
 }
 
 /// One row per workload, in the order of [`Workload::ALL`].
-pub const CONTRACT: [Limit; 8] = [
+pub const CONTRACT: [Limit; 10] = [
     limit(Workload::Receive1k, 1_500.0, Some(0.1)),
     limit(Workload::Receive100, 1_500.0, Some(0.1)),
     unlimited(Workload::Receive1kProperties),
@@ -31,6 +48,8 @@ pub const CONTRACT: [Limit; 8] = [
     limit(Workload::Batch100, 700.0, Some(0.1)),
     unlimited(Workload::Send100Tasks),
     unlimited(Workload::Enqueue100),
+    hosted(Workload::EphEach1k),
+    hosted(Workload::EphBatch1k),
 ];
 
 #[cfg(test)]

@@ -28,6 +28,10 @@ pub enum Workload {
     Send100Tasks,
     /// One task with 100 enqueued events of 1 KiB in flight.
     Enqueue100,
+    /// As `receive-1k`, one by one through a host to a handler that is ready at once.
+    EphEach1k,
+    /// The same in batches of 100.
+    EphBatch1k,
 }
 
 /// How many events the runs of a workload have.
@@ -43,7 +47,7 @@ pub struct Runs {
 
 impl Workload {
     /// Every workload, in the order of the table.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Receive1k,
         Self::Receive100,
         Self::Receive1kProperties,
@@ -52,6 +56,8 @@ impl Workload {
         Self::Batch100,
         Self::Send100Tasks,
         Self::Enqueue100,
+        Self::EphEach1k,
+        Self::EphBatch1k,
     ];
 
     /// The name on the command line and in the table.
@@ -66,6 +72,8 @@ impl Workload {
             Self::Batch100 => "batch-100",
             Self::Send100Tasks => "send-100-tasks",
             Self::Enqueue100 => "enqueue-100",
+            Self::EphEach1k => "eph-each-1k",
+            Self::EphBatch1k => "eph-batch-1k",
         }
     }
 

@@ -10,7 +10,7 @@ use eventhubs_client::{
 };
 use tokio::task::JoinSet;
 
-use crate::{Arguments, Done, Failure, IN_FLIGHT, TASKS, body, meter::Meter};
+use crate::{Arguments, Done, Failure, IN_FLIGHT, TASKS, body, hosted, meter::Meter};
 
 /// Runs the workload.
 pub(crate) async fn run(arguments: &Arguments) -> Result<Done, Failure> {
@@ -26,6 +26,9 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Done, Failure> {
         Workload::Batch1k | Workload::Batch100 => batches(&hub, workload, arguments.count).await?,
         Workload::Send100Tasks => tasks(&hub, workload, arguments.count).await?,
         Workload::Enqueue100 => enqueued(&hub, workload, arguments.count).await?,
+        Workload::EphEach1k | Workload::EphBatch1k => {
+            return hosted::run(hub, workload, arguments.count).await;
+        }
         _ => receive(&hub, workload, arguments.count).await?,
     };
     hub.close().await;

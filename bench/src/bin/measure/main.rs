@@ -9,6 +9,7 @@
 mod allocations;
 mod client;
 mod engine;
+mod hosted;
 mod meter;
 
 use std::{

@@ -21,7 +21,11 @@ use std::{
 
 use eventhubs_bench::{Workload, contract};
 
-use crate::{binaries::Binaries, peer::Peer, run::Subject};
+use crate::{
+    binaries::Binaries,
+    peer::Peer,
+    run::{Cost, Subject},
+};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -74,20 +78,27 @@ fn report() -> Result<bool, Failure> {
     }
     writeln!(out, "{}", table::HEADING)?;
     let mut missed = Vec::new();
+    let measure = |workload| {
+        let peer = Peer::start(&binaries.raw_peer)?;
+        let (program, engine) = (binaries.measure.as_path(), arguments.engine);
+        Subject { program, workload, peer: peer.address(), engine }.cost(callgrind)
+    };
+    let mut costs: Vec<(Workload, Cost)> = Vec::new();
     for limit in contract::CONTRACT {
         if !arguments.workloads.contains(&limit.workload) {
             continue;
         }
-        let peer = Peer::start(&binaries.raw_peer)?;
-        let subject = Subject {
-            program: &binaries.measure,
-            workload: limit.workload,
-            peer: peer.address(),
-            engine: arguments.engine,
-        };
-        let cost = subject.cost(callgrind)?;
+        if let Some(other) = limit.ratio.map(|ratio| ratio.of)
+            && costs.iter().all(|(workload, _)| *workload != other)
+        {
+            costs.push((other, measure(other)?));
+        }
+        let cost = measure(limit.workload)?;
+        let other = limit.ratio.and_then(|ratio| costs.iter().find(|(of, _)| *of == ratio.of));
+        let limit = table::resolved(&limit, other.map(|(_, cost)| cost));
         writeln!(out, "{}", table::row(&limit, &cost))?;
         missed.extend(table::missed(&limit, &cost));
+        costs.push((limit.workload, cost));
     }
     for line in &missed {
         writeln!(out, "over the limit: {line}")?;

@@ -27,6 +27,13 @@ fn bound(limit: Option<f64>) -> String {
     limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string())
 }
 
+/// The limit with its ratio in figures, once it is known what the other workload costs.
+pub(crate) fn resolved(limit: &Limit, other: Option<&Cost>) -> Limit {
+    let most = limit.ratio.and_then(|ratio| Some(ratio.most * other?.instructions?));
+    let rounded = most.map(f64::floor);
+    Limit { instructions: limit.instructions.or(rounded), ..*limit }
+}
+
 /// What is over its limit, as sentences.
 pub(crate) fn missed(limit: &Limit, cost: &Cost) -> Vec<String> {
     let figures = [
@@ -44,7 +51,7 @@ pub(crate) fn missed(limit: &Limit, cost: &Cost) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use eventhubs_bench::Workload;
+    use eventhubs_bench::{Workload, contract::Ratio};
 
     fn cost(instructions: f64, allocations: f64) -> Cost {
         Cost {
@@ -61,6 +68,7 @@ mod tests {
             workload: Workload::Receive1k,
             instructions: Some(1_500.0),
             allocations: Some(0.1),
+            ratio: None,
         };
         assert!(missed(&limit, &cost(1_500.0, 0.1)).is_empty());
         assert_eq!(missed(&limit, &cost(1_501.0, 0.2)).len(), 2);
@@ -69,11 +77,23 @@ mod tests {
     }
 
     #[test]
+    fn a_ratio_is_a_limit_once_the_other_is_known() {
+        let ratio = Some(Ratio { of: Workload::Receive1k, most: 1.15 });
+        let limit =
+            Limit { workload: Workload::EphEach1k, instructions: None, allocations: None, ratio };
+        assert_eq!(resolved(&limit, None).instructions, None);
+        let resolved = resolved(&limit, Some(&cost(1_000.0, 0.0)));
+        assert!(missed(&resolved, &cost(1_149.0, 0.0)).is_empty());
+        assert_eq!(missed(&resolved, &cost(1_151.0, 0.0)).len(), 1);
+    }
+
+    #[test]
     fn rows_stand_under_the_heading() {
         let limit = Limit {
             workload: Workload::Receive1kProperties,
             instructions: Some(1_500.0),
             allocations: Some(0.1),
+            ratio: None,
         };
         assert_eq!(row(&limit, &cost(704.0, 0.02)).len(), HEADING.len());
     }
