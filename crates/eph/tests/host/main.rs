@@ -5,6 +5,7 @@ mod cancellation;
 mod claiming;
 mod closing;
 mod cycles;
+mod failures;
 mod handlers;
 mod pausing;
 mod sharing;

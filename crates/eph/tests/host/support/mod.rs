@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use eventhubs_client::message::{Body, Message};
-use eventhubs_client::{Hub, HubOptions, PartitionId};
+use eventhubs_client::{Hub, HubOptions, PartitionId, ReceivedEvent};
 use eventhubs_emulator::{Config, DEFAULT_HUB, Emulator, HubConfig, Network};
 use eventhubs_eph::{
     Checkpointer, EventProcessorHost, Handler, HostEvent, HostEvents, HostOptions, HostState,
-    Leaser, OwnerId,
+    Leaser, OwnerId, Partition,
 };
 use tokio::runtime::Handle;
 
@@ -162,11 +162,15 @@ impl Record {
     pub(crate) fn handler(&self) -> Handler {
         let record = self.clone();
         Handler::each(move |event, partition| {
-            let number = event.sequence_number().as_i64();
-            let entry = (partition.host().to_owned(), partition.id().as_u16(), number);
-            record.entries().push(entry);
+            record.write(&event, &partition);
             async { Ok(()) }
         })
+    }
+
+    pub(crate) fn write(&self, event: &ReceivedEvent, partition: &Partition) {
+        let number = event.sequence_number().as_i64();
+        let entry = (partition.host().to_owned(), partition.id().as_u16(), number);
+        self.entries().push(entry);
     }
 
     fn entries(&self) -> std::sync::MutexGuard<'_, Vec<(String, u16, i64)>> {
