@@ -6,7 +6,7 @@ mod slot;
 
 pub use self::error::{HandlerError, Verdict};
 pub use self::object::PartitionHandler;
-pub(crate) use self::slot::{Failure, Slot};
+pub(crate) use self::slot::{EachSlot, Failure, Ran, Slot};
 
 use std::fmt;
 use std::future::Future;
@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::partition::{CloseReason, Partition};
 
-use self::slot::Work;
+use self::slot::{EachWork, Work};
 
 /// Most events of a batch.
 pub(crate) const BATCH_MAX: usize = 10_000;
@@ -97,7 +97,7 @@ pub(crate) type Closed = Box<dyn Fn(Partition, CloseReason) -> Done + Send + Syn
 
 /// What it is called with.
 pub(crate) enum Kind {
-    Each(Box<dyn Work<ReceivedEvent>>),
+    Each(Box<dyn EachWork>),
     Batch(Box<dyn Work<Vec<ReceivedEvent>>>),
 }
 

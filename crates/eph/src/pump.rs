@@ -9,6 +9,7 @@ mod desk;
 mod failures;
 mod flow;
 mod forming;
+mod intake;
 mod lanes;
 mod ledger;
 mod post;
@@ -17,6 +18,8 @@ mod report;
 mod side;
 mod source;
 mod track;
+
+pub(crate) use self::intake::{End, Intake, Kept};
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -74,6 +74,13 @@ impl Seat {
         clock::nanos() < self.until.load(Ordering::Acquire) || self.look()
     }
 
+    /// Nanoseconds of the monotonic clock until which [`may_handle`](Self::may_handle) is true without
+    /// another look; 0 when it has to be asked, or is false for ever.
+    #[inline]
+    pub(crate) fn until(&self) -> &AtomicU64 {
+        &self.until
+    }
+
     /// Whether a receiver may be attached now, and with which level.
     pub(crate) fn may_attach(&self) -> Result<OwnerLevel, Refusal> {
         let mut ownership = self.ownership();

@@ -7,9 +7,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use eventhubs_protocol::ReceivedEvent;
+
 use crate::handler::{HandlerError, Verdict};
 use crate::notice::FailureCause;
 use crate::partition::Partition;
+use crate::pump::{End, Intake, Kept};
 
 /// Something that can be called with an `I`.
 pub(crate) trait Work<I>: Send + Sync {
@@ -34,6 +37,36 @@ pub(crate) trait Slot<I>: Send {
 
     /// Drops the call that is pending.
     fn clear(&mut self);
+}
+
+/// The same for single events.
+pub(crate) trait EachWork: Send + Sync {
+    /// Room for one call at a time.
+    fn slot(&self) -> Box<dyn EachSlot>;
+}
+
+/// Room for one call with one event after the other.
+pub(crate) trait EachSlot: Slot<ReceivedEvent> {
+    /// Calls with one event after the other for as long as they come and calls are ready at once.
+    /// Everything that costs something is done once for all of them.
+    fn run(
+        &mut self,
+        intake: &mut Intake<'_>,
+        kept: &mut Kept,
+        partition: &Partition,
+        cx: &mut Context<'_>,
+    ) -> Ran;
+}
+
+/// Why a run of calls ended.
+#[derive(Debug)]
+pub(crate) enum Ran {
+    /// There is no event to begin with.
+    Out(End),
+    /// A call waits.
+    Waits,
+    /// A call failed.
+    Failed(Failure),
 }
 
 /// How a call ended that did not end well.
@@ -78,6 +111,16 @@ where
     Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
 {
     fn slot(&self) -> Box<dyn Slot<I>> {
+        Box::new(Room { handle: Arc::clone(&self.handle), future: Box::pin(None) })
+    }
+}
+
+impl<F, Fut> EachWork for Closure<F>
+where
+    F: Fn(ReceivedEvent, Partition) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
+{
+    fn slot(&self) -> Box<dyn EachSlot> {
         Box::new(Room { handle: Arc::clone(&self.handle), future: Box::pin(None) })
     }
 }
@@ -129,12 +172,55 @@ where
     }
 
     fn clear(&mut self) {
-        // A panic while dropping: the handler has failed already.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.future.set(None)));
+        self.drop_future();
+    }
+}
+
+impl<F, Fut> EachSlot for Room<F, Fut>
+where
+    F: Fn(ReceivedEvent, Partition) -> Fut + Send + Sync,
+    Fut: Future<Output = Result<(), HandlerError>> + Send,
+{
+    fn run(
+        &mut self,
+        intake: &mut Intake<'_>,
+        kept: &mut Kept,
+        partition: &Partition,
+        cx: &mut Context<'_>,
+    ) -> Ran {
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            loop {
+                // Before an event is taken, so that it is still there to be taken later.
+                if !intake.may_handle() {
+                    return Ran::Out(End::Look);
+                }
+                let event = match intake.next(cx) {
+                    Ok(event) => event,
+                    Err(end) => return Ran::Out(end),
+                };
+                kept.begin(&event);
+                self.future.set(Some((self.handle)(event, partition.clone())));
+                match self.poll_future(cx) {
+                    Poll::Ready(Ok(())) => kept.done(),
+                    Poll::Ready(Err(error)) => return Ran::Failed(Failure::from(error)),
+                    Poll::Pending => return Ran::Waits,
+                }
+            }
+        }));
+        ran.unwrap_or_else(|payload| {
+            self.drop_future();
+            Ran::Failed(Failure::of_panic(&*payload))
+        })
     }
 }
 
 impl<F, Fut> Room<F, Fut> {
+    /// A panic while dropping: the handler has failed already.
+    #[cold]
+    fn drop_future(&mut self) {
+        let _ = catch_unwind(AssertUnwindSafe(|| self.future.set(None)));
+    }
+
     #[inline]
     fn told(
         &mut self,
@@ -143,7 +229,7 @@ impl<F, Fut> Room<F, Fut> {
         match polled {
             Ok(polled) => polled.map_err(Failure::from),
             Err(payload) => {
-                let _ = catch_unwind(AssertUnwindSafe(|| self.future.set(None)));
+                self.drop_future();
                 Poll::Ready(Err(Failure::of_panic(&*payload)))
             }
         }

@@ -1,15 +1,19 @@
 //! One call of a handler after the other, each within its time.
 
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use eventhubs_protocol::ReceivedEvent;
 use tokio::time::{Instant, Sleep};
 
 use crate::clock;
-use crate::handler::{Failure, Slot};
+use crate::handler::{EachSlot, Failure, Ran, Slot};
 use crate::notice::FailureCause;
 use crate::partition::Partition;
+
+use super::intake::{Intake, Kept};
 
 /// A timer that is made when it is needed first.
 #[derive(Debug, Default)]
@@ -37,16 +41,39 @@ impl Alarm {
 }
 
 /// Room for one call of a handler.
-pub(crate) struct Call<I> {
-    slot: Box<dyn Slot<I>>,
+pub(crate) struct Call<I, S: ?Sized = dyn Slot<I>> {
+    slot: Box<S>,
     is_running: bool,
     limit: Option<Duration>,
     alarm: Alarm,
+    input: PhantomData<fn(I)>,
 }
 
-impl<I> Call<I> {
-    pub(crate) fn new(slot: Box<dyn Slot<I>>, limit: Option<Duration>) -> Self {
-        Self { slot, is_running: false, limit, alarm: Alarm::default() }
+impl Call<ReceivedEvent, dyn EachSlot> {
+    /// Calls the handler with one event after the other, until a call is not ready at once or there
+    /// is no event.
+    #[inline]
+    pub(crate) fn run(
+        &mut self,
+        intake: &mut Intake<'_>,
+        kept: &mut Kept,
+        partition: &Partition,
+        cx: &mut Context<'_>,
+    ) -> Ran {
+        match self.slot.run(intake, kept, partition, cx) {
+            Ran::Waits => match self.goes_on(cx) {
+                Poll::Ready(Err(failure)) => Ran::Failed(failure),
+                _ => Ran::Waits,
+            },
+            ran => ran,
+        }
+    }
+}
+
+impl<I, S: Slot<I> + ?Sized> Call<I, S> {
+    pub(crate) fn new(slot: Box<S>, limit: Option<Duration>) -> Self {
+        let (alarm, input) = (Alarm::default(), PhantomData);
+        Self { slot, is_running: false, limit, alarm, input }
     }
 
     /// Whether a call has begun and not ended.

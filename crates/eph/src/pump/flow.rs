@@ -16,6 +16,7 @@ use crate::host::Shared;
 
 use super::desk::Common;
 use super::failures::Failures;
+use super::intake::{End, Fence, Intake};
 use super::post::Post;
 use super::prefix::UNKNOWN;
 use super::track::{Failed, Step, Track};
@@ -54,6 +55,7 @@ pub(crate) struct Flow<P> {
     pub(crate) runs_dry: bool,
     /// What has to be decided, when several handlers came to something at once.
     turns: VecDeque<Turn>,
+    fence: Fence,
     span: Span,
 }
 
@@ -72,6 +74,7 @@ impl<P: Post> Flow<P> {
             taken,
             runs_dry: false,
             turns: VecDeque::new(),
+            fence: Fence::new(),
             span: Span::none(),
         }
     }
@@ -119,6 +122,9 @@ impl<P: Post> Flow<P> {
                 false => Poll::Ready(Turn::Dry),
             };
         }
+        if let Some(turn) = self.poll_alone(cx) {
+            return turn;
+        }
         for _ in 0..TURN_MAX {
             if !self.may_take() {
                 return self.start(cx);
@@ -136,11 +142,7 @@ impl<P: Post> Flow<P> {
                         return Poll::Ready(turn);
                     }
                 }
-                Poll::Ready(Some(Err(error))) if error.ends_stream() => {
-                    self.stream = None;
-                    return Poll::Ready(Turn::Ended(error));
-                }
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Turn::Told(error)),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(self.told(error)),
                 // The error came before.
                 Poll::Ready(None) => {
                     self.stream = None;
@@ -151,6 +153,57 @@ impl<P: Post> Flow<P> {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// The same turn where there is one handler and nothing but events: most of the time.
+    fn poll_alone(&mut self, cx: &mut Context<'_>) -> Option<Poll<Turn>> {
+        let mut left = TURN_MAX;
+        loop {
+            let may_take = self.may_take();
+            let ([track], Some(stream)) = (&mut self.tracks[..], &mut self.stream) else {
+                return None;
+            };
+            if !may_take || self.taken == UNKNOWN || !track.is_beyond(self.taken) {
+                return None;
+            }
+            let mut intake = Intake {
+                stream,
+                fence: &mut self.fence,
+                until: self.common.post.until(),
+                paused: &self.paused,
+                taken: &mut self.taken,
+                left,
+            };
+            let ran = track.run(&mut intake, cx);
+            left = intake.left;
+            return match ran {
+                Ok(End::Look) if !self.common.post.may_handle() => Some(Poll::Ready(Turn::Fenced)),
+                Ok(End::Enough) if left == 0 => {
+                    cx.waker().wake_by_ref();
+                    Some(Poll::Pending)
+                }
+                Ok(End::Look | End::Paused | End::Enough) => continue,
+                Ok(End::Waits) => Some(self.start(cx)),
+                Ok(End::Told(error)) => Some(Poll::Ready(self.told(error))),
+                Ok(End::Over) => {
+                    self.stream = None;
+                    Some(Poll::Pending)
+                }
+                Err(step) => turn_of(step).map(Poll::Ready),
+            };
+        }
+    }
+
+    /// What came that is no event.
+    #[cold]
+    fn told(&mut self, error: Error) -> Turn {
+        match error.ends_stream() {
+            true => {
+                self.stream = None;
+                Turn::Ended(error)
+            }
+            false => Turn::Told(error),
+        }
     }
 
     /// Whether the next event may be taken: all who get events have room, and there is somebody.

@@ -31,10 +31,6 @@ impl<T> Forming<T> {
         self.events.len() >= self.events_max
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.events.is_empty()
-    }
-
     /// Takes an event.
     pub(crate) fn push(&mut self, event: T) {
         if self.events.is_empty() {
@@ -89,7 +85,6 @@ mod tests {
         forming.push('c');
         assert!(forming.is_full());
         assert_eq!(forming.take(), ['a', 'b', 'c']);
-        assert!(forming.is_empty());
         assert_eq!(forming.due(|| start), None);
     }
 

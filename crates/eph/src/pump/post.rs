@@ -1,5 +1,6 @@
 //! What a pump asks of its ownership, and tells it.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,6 +20,9 @@ pub(crate) trait Post: Send + Sync + 'static {
     fn owner_level(&self) -> OwnerLevel;
     /// Whether a handler may start now. To be asked before each call.
     fn may_handle(&self) -> bool;
+    /// Nanoseconds of the monotonic clock until which they may without being asked for; 0 when it
+    /// has to be.
+    fn until(&self) -> &AtomicU64;
     /// Waits until a receiver may be attached, or never may again.
     async fn attach_allowed(&self) -> Result<OwnerLevel, Refusal>;
     /// The hub refused the level because it knows another; the one to attach with instead.
@@ -53,6 +57,11 @@ impl Post for Seat {
     #[inline]
     fn may_handle(&self) -> bool {
         self.may_handle()
+    }
+
+    #[inline]
+    fn until(&self) -> &AtomicU64 {
+        self.until()
     }
 
     async fn attach_allowed(&self) -> Result<OwnerLevel, Refusal> {

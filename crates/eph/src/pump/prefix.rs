@@ -47,11 +47,6 @@ impl<P> Prefix<P> {
         self.done
     }
 
-    /// The first event that is not finished, if the handler has or had it.
-    pub(crate) fn first_open(&self) -> Option<i64> {
-        self.open.front().map(|entry| entry.number)
-    }
-
     /// What there is to tell of the last event of the prefix; `None` when it was told.
     pub(crate) fn at(&self) -> Option<&P> {
         self.at.as_ref()
@@ -166,7 +161,6 @@ mod tests {
         prefix.finish(7, 'c');
         prefix.finish(6, 'b');
         assert_eq!((prefix.done(), prefix.at()), (4, None));
-        assert_eq!(prefix.first_open(), Some(5));
         prefix.finish(5, 'a');
         assert_eq!((prefix.done(), prefix.at()), (7, Some(&'c')));
         assert!(prefix.is_done(7) && !prefix.is_done(8));

@@ -9,12 +9,13 @@ use eventhubs_protocol::ReceivedEvent;
 use tokio::sync::watch;
 
 use crate::clock;
-use crate::handler::{Concurrency, Failure, Handler, HandlerId, Kind, Registered};
+use crate::handler::{Concurrency, EachSlot, Failure, Handler, HandlerId, Kind, Ran, Registered};
 use crate::partition::{CloseReason, Partition};
 
 use super::call::{Alarm, Call};
 use super::desk::{Common, HandlerDesk};
 use super::forming::Forming;
+use super::intake::{End, Intake, Kept};
 use super::lanes::Lanes;
 use super::post::Post;
 use super::prefix::UNKNOWN;
@@ -59,16 +60,13 @@ enum Work {
 }
 
 struct Each {
-    call: Call<ReceivedEvent>,
-    /// What the call has.
-    current: Option<ReceivedEvent>,
-    /// The last event that is finished and not entered yet.
-    recent: Option<ReceivedEvent>,
+    call: Call<ReceivedEvent, dyn EachSlot>,
+    kept: Kept,
 }
 
 struct Keyed {
     lanes: Lanes<ReceivedEvent>,
-    calls: Box<[(Call<ReceivedEvent>, Option<ReceivedEvent>)]>,
+    calls: Box<[(Call<ReceivedEvent, dyn EachSlot>, Option<ReceivedEvent>)]>,
 }
 
 struct Batch {
@@ -176,15 +174,14 @@ impl<P: Post> Track<P> {
                 if !self.desk.common.post.may_handle() {
                     return Step::Fenced;
                 }
-                let kept = event.clone();
+                each.kept.begin(&event);
                 match each.call.begin(event, self.partition.clone(), cx) {
                     Poll::Ready(Ok(())) => {
-                        each.recent = Some(kept);
+                        each.kept.done();
                         Step::Fine
                     }
-                    Poll::Ready(Err(failure)) => self.failed(number, Some(kept), failure),
+                    Poll::Ready(Err(failure)) => self.each_failed(failure),
                     Poll::Pending => {
-                        each.current = Some(kept);
                         self.began();
                         Step::Fine
                     }
@@ -201,6 +198,54 @@ impl<P: Post> Track<P> {
                     true => self.start_batch(cx),
                     false => Step::Fine,
                 }
+            }
+        }
+    }
+
+    /// Whether whatever comes after the event `taken` comes to it for the first time.
+    pub(crate) fn is_beyond(&self, taken: i64) -> bool {
+        self.is_open() && taken >= self.replayed_to
+    }
+
+    /// Takes from the link as much as it can, being the only one who does.
+    pub(crate) fn run(
+        &mut self,
+        intake: &mut Intake<'_>,
+        cx: &mut Context<'_>,
+    ) -> Result<End, Step> {
+        match &mut self.work {
+            Work::Each(each) => match each.call.run(intake, &mut each.kept, &self.partition, cx) {
+                Ran::Out(end) => Ok(end),
+                Ran::Waits => {
+                    self.began();
+                    Ok(End::Waits)
+                }
+                Ran::Failed(failure) => Err(self.each_failed(failure)),
+            },
+            Work::Batch(batch) => {
+                while !batch.forming.is_full() {
+                    match intake.next(cx) {
+                        Ok(event) => batch.forming.push(event),
+                        Err(end) => return Ok(end),
+                    }
+                }
+                match self.start_batch(cx) {
+                    // Another one begins.
+                    Step::Fine => Ok(End::Enough),
+                    step => Err(step),
+                }
+            }
+            Work::Keyed(_) => {
+                while self.has_room() {
+                    match intake.next(cx) {
+                        Ok(event) => match self.give(event, cx) {
+                            Step::Fine => {}
+                            step => return Err(step),
+                        },
+                        Err(end) => return Ok(end),
+                    }
+                }
+                Ok(End::Waits)
             }
         }
     }
@@ -248,7 +293,7 @@ impl<P: Post> Track<P> {
     #[inline]
     pub(crate) fn enter(&mut self) {
         if let Work::Each(each) = &mut self.work
-            && let Some(event) = each.recent.take()
+            && let Some(event) = each.kept.take_done()
         {
             self.desk.common.ledger().advance(self.desk.id, event);
         }
@@ -386,13 +431,11 @@ impl<P: Post> Track<P> {
                     return None;
                 }
                 let Poll::Ready(result) = each.call.poll(cx) else { return None };
-                let event = each.current.take()?;
                 if result.is_ok() {
-                    each.recent = Some(event.clone());
+                    each.kept.done();
                 }
                 self.ended();
-                let number = event.sequence_number().as_i64();
-                result.err().map(|failure| self.failed(number, Some(event), failure))
+                result.err().map(|failure| self.each_failed(failure))
             }
             Work::Keyed(keyed) => {
                 for lane in 0..keyed.calls.len() {
@@ -507,6 +550,16 @@ impl<P: Post> Track<P> {
     }
 
     #[cold]
+    fn each_failed(&mut self, failure: Failure) -> Step {
+        let last = match &mut self.work {
+            Work::Each(each) => each.kept.take_current(),
+            Work::Keyed(_) | Work::Batch(_) => None,
+        };
+        let first = last.as_ref().map(|event| event.sequence_number().as_i64());
+        Step::Failed(Failed { handler: self.id(), first, last, failure })
+    }
+
+    #[cold]
     fn failed(&self, number: i64, last: Option<ReceivedEvent>, failure: Failure) -> Step {
         Step::Failed(Failed { handler: self.id(), first: Some(number), last, failure })
     }
@@ -531,7 +584,7 @@ impl Work {
         match (&handler.kind, handler.concurrency) {
             (Kind::Each(work), Concurrency::Ordered) => {
                 let call = Call::new(work.slot(), limit);
-                Self::Each(Each { call, current: None, recent: None })
+                Self::Each(Each { call, kept: Kept::default() })
             }
             (Kind::Each(work), Concurrency::PerKey { lanes }) => {
                 let lanes = Lanes::new(lanes);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use eventhubs_eph::{
-    CheckpointPolicy, Checkpointer, CloseReason, Concurrency, FailurePolicy, Handler, HandlerError,
-    HostEvent, HostOptions, HostState,
+    CheckpointPolicy, CloseReason, Concurrency, FailurePolicy, Handler, HandlerError, HostEvent,
+    HostOptions, HostState,
 };
 use eventhubs_protocol::PartitionKey;
 

@@ -51,6 +51,7 @@ pub(super) fn read<T: Clone>(log: &Log<T>) -> Vec<T> {
 pub(super) struct TestPost {
     level: Mutex<OwnerLevel>,
     may_handle: AtomicBool,
+    until: AtomicU64,
     pub(super) closing: watch::Sender<Option<CloseReason>>,
     pub(super) finished: Mutex<Vec<i64>>,
     pub(super) events: AtomicU64,
@@ -70,6 +71,7 @@ impl TestPost {
         Self {
             level: Mutex::new(OwnerLevel::new(1).expect("it is valid")),
             may_handle: AtomicBool::new(true),
+            until: AtomicU64::new(u64::MAX / 4),
             closing: watch::Sender::new(None),
             finished: Mutex::default(),
             events: AtomicU64::new(0),
@@ -87,6 +89,7 @@ impl TestPost {
     /// Nothing may start any more.
     pub(super) fn fence(&self) {
         self.may_handle.store(false, Ordering::SeqCst);
+        self.until.store(0, Ordering::SeqCst);
     }
 
     pub(super) fn finished(&self) -> Option<i64> {
@@ -110,6 +113,10 @@ impl Post for TestPost {
 
     fn may_handle(&self) -> bool {
         self.may_handle.load(Ordering::SeqCst) && self.close_reason().is_none()
+    }
+
+    fn until(&self) -> &AtomicU64 {
+        &self.until
     }
 
     async fn attach_allowed(&self) -> Result<OwnerLevel, Refusal> {
@@ -141,6 +148,7 @@ impl Post for TestPost {
     }
 
     fn give_up(&self, reason: CloseReason) {
+        self.fence();
         self.closing.send_replace(Some(reason));
     }
 
@@ -288,6 +296,7 @@ impl Rig {
 
     /// Closes the ownership and waits for the pump.
     pub(super) async fn close(&mut self, reason: CloseReason) {
+        self.post.fence();
         self.post.closing.send_replace(Some(reason));
         self.ended().await;
     }
