@@ -145,3 +145,6 @@ impl Cadence {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,3 +52,39 @@ impl Lateness {
         late
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn an_old_proof_is_told_once_until_there_is_another() {
+        let mut lateness = Lateness::new(Timing::default(), at(0));
+        assert_eq!((lateness.tell_at(), lateness.tell(at(19))), (Some(at(20)), None));
+        assert_eq!(lateness.tell(at(20)), Some(at(10)));
+        assert_eq!((lateness.tell_at(), lateness.tell(at(30))), (None, None));
+        assert_eq!(lateness.proved(at(30), at(31)), at(21));
+        assert_eq!(lateness.tell_at(), Some(at(50)));
+        assert_eq!(lateness.proved(at(40), at(49)), Duration::ZERO, "not worth a word");
+    }
+
+    #[test]
+    fn renewals_as_far_apart_as_they_may_be_are_not_all_late() {
+        let timing = Timing { lease: at(15), renewal: at(5), ..Timing::default() };
+        let mut lateness = Lateness::new(timing, at(0));
+        assert_eq!(lateness.proved(at(5), at(6)), Duration::ZERO);
+        assert_eq!(lateness.proved(at(10), at(13)), at(3));
+    }
+
+    #[test]
+    fn an_answer_that_is_older_than_another_proves_nothing_new() {
+        let mut lateness = Lateness::new(Timing::default(), at(0));
+        lateness.proved(at(20), at(20));
+        lateness.proved(at(10), at(21));
+        assert_eq!(lateness.tell_at(), Some(at(40)));
+    }
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::scripted::Fault;
-use super::stand::{Dropped, Stand, finish, partition, pump, seconds};
+use super::stand::{Dropped, Stand, ended, finish, partition, pump, seconds};
 use crate::clock;
 use crate::error::StoreErrorKind;
 use crate::handler::HandlerId;
@@ -36,11 +36,11 @@ async fn the_intake_ends_before_anything_is_told_and_the_lease_comes_last() {
     clock::pause(seconds(3)).await;
     assert!(matches!(stand.told_events()[..], [HostEvent::Lost { .. }]));
     assert!(stand.lease().await.owner.is_some(), "handlers are at work");
-    let over = keeper.over().await;
+    let over = ended(&keeper).await;
     assert_eq!((over.end, over.reason), (End::Released, CloseReason::Released));
     assert_eq!(stand.store.order(), ["ensure", "store", "release"]);
     assert_eq!(stand.lease().await.owner, None);
-    assert_eq!(keeper.over().await, over, "any number of times");
+    assert_eq!(ended(&keeper).await, over, "any number of times");
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,7 +67,7 @@ async fn p09_a_handler_that_never_ends_is_given_up_after_its_grace_and_reported(
     keeper.release(CloseReason::Stopping);
     clock::pause(seconds(9)).await;
     assert!(!dropped.is_dropped() && stand.lease().await.owner.is_some(), "within the grace");
-    assert_eq!(keeper.over().await.end, End::Released);
+    assert_eq!(ended(&keeper).await.end, End::Released);
     assert_eq!(clock::now() - began, seconds(10));
     assert!(dropped.is_dropped());
     let told = stand.told_events();
@@ -102,7 +102,7 @@ async fn p09_a_handler_that_blocks_its_thread_cannot_keep_the_lease() {
                 .await;
             is_started.await.unwrap();
             keeper.release(CloseReason::Stopping);
-            keeper.over().await;
+            ended(&keeper).await;
             let owner = stand.lease().await.owner;
             drop(stop);
             owner
@@ -129,7 +129,7 @@ async fn p10_whatever_it_is_busy_with_it_ends_in_time() {
             finish(&keeper.seat, 1);
             keeper.release(CloseReason::Stopping);
             let began = clock::now();
-            keeper.over().await;
+            ended(&keeper).await;
             let took = clock::now() - began;
             // A flush and a release, each with the deadline of a call.
             assert!(took <= seconds(31), "{call} {fault:?} at {second} s: {took:?}");
@@ -175,7 +175,7 @@ async fn no_task_is_left_when_it_is_over() {
         clock::pause(MOMENT).await;
         finish(&keeper.seat, 1);
         keeper.release(CloseReason::Stopping);
-        keeper.over().await;
+        ended(&keeper).await;
         assert!(keeper.is_over());
     }
     clock::pause(MOMENT).await;
@@ -196,7 +196,7 @@ async fn a_pump_that_panics_or_ends_is_noticed_and_the_partition_given_back() {
                 }),
             )
             .await;
-        let over = keeper.over().await;
+        let over = ended(&keeper).await;
         assert_eq!((over.end, over.reason), (End::Unlinked, CloseReason::NotReceiving));
         assert_eq!(over.hold_off, Some(seconds(120)), "another host may try");
         assert_eq!(stand.lease().await.owner, None);
@@ -217,7 +217,7 @@ async fn what_a_handler_decides_is_the_reason() {
             }),
         )
         .await;
-    let over = keeper.over().await;
+    let over = ended(&keeper).await;
     assert_eq!((over.end, over.reason), (End::Released, CloseReason::Failed));
     assert_eq!(stand.stored().await, Some(1));
 }
@@ -242,7 +242,7 @@ async fn a_lease_that_is_lost_on_the_way_out_is_not_written_for() {
     clock::pause(seconds(3)).await;
     let lease = stand.lease().await;
     assert!(stand.store.inner.release(&lease).await.unwrap(), "an operator breaks it");
-    let over = keeper.over().await;
+    let over = ended(&keeper).await;
     assert_eq!((over.end, over.reason), (End::Lost, CloseReason::LeaseLost));
     clock::pause(seconds(30)).await;
     assert_eq!(stand.store.landed(), Vec::<i64>::new());

@@ -1,7 +1,7 @@
 //! Owner levels: what the hub or the store of checkpoints knows and the store of leases forgot.
 
 use super::scripted::Fault;
-use super::stand::{Stand, level, partition, pump, seconds, zero};
+use super::stand::{Stand, ended, level, partition, pump, seconds, zero};
 use crate::clock;
 use crate::error::StoreErrorKind;
 use crate::ownership::{End, Refusal};
@@ -20,7 +20,7 @@ async fn b04_a_level_the_hub_refused_is_passed_once() {
 
     let answer = keeper.seat.level_refused(Some(level(60))).await;
     assert_eq!(answer, Err(Refusal::Ended(End::EpochRefused)));
-    let over = keeper.over().await;
+    let over = ended(&keeper).await;
     assert_eq!((over.reason, over.highest_level_seen), (CloseReason::LevelRefused, level(60)));
     assert!(over.hold_off.is_some());
     assert_eq!(stand.store.calls("update").len(), 1);
@@ -46,7 +46,7 @@ async fn a_level_that_cannot_be_passed_ends_it() {
         clock::pause(seconds(3)).await;
         let answer = keeper.seat.level_refused(existing).await;
         assert_eq!(answer, Err(Refusal::Ended(End::EpochRefused)));
-        assert_eq!(keeper.over().await.reason, CloseReason::LevelRefused);
+        assert_eq!(ended(&keeper).await.reason, CloseReason::LevelRefused);
         assert_eq!(stand.store.calls("update").len(), 0);
         assert_eq!(stand.lease().await.owner, None, "another host may have more luck");
     }
@@ -60,7 +60,7 @@ async fn a_lease_that_was_lost_meanwhile_is_not_raised() {
     stand.store.once("update", Fault::Lost);
     let answer = keeper.seat.level_refused(Some(level(8))).await;
     assert_eq!(answer, Err(Refusal::Ended(End::Lost)));
-    assert_eq!(keeper.over().await.reason, CloseReason::LeaseLost);
+    assert_eq!(ended(&keeper).await.reason, CloseReason::LeaseLost);
 }
 
 #[tokio::test(start_paused = true)]
@@ -74,7 +74,7 @@ async fn p10_a_level_that_is_being_raised_does_not_hold_up_the_end() {
     clock::pause(seconds(1)).await;
     keeper.release(CloseReason::Stopping);
     let began = clock::now();
-    keeper.over().await;
+    ended(&keeper).await;
     assert!(clock::now() - began < seconds(1));
     assert_eq!(asking.await.unwrap(), Err(Refusal::Ended(End::Released)));
 }
@@ -94,7 +94,7 @@ async fn b04_a_checkpoint_of_a_forgotten_level_is_taken_over_with_a_higher_one()
     stand.store.always("ensure", Fault::Lost);
     let keeper =
         stand.own_with(partition(), pump(|_| async { panic!("nothing may be read") })).await;
-    let over = keeper.over().await;
+    let over = ended(&keeper).await;
     assert_eq!((over.reason, over.highest_level_seen), (CloseReason::LevelRefused, level(2)));
     assert_eq!(stand.store.calls("update").len(), 1);
 }

@@ -2,7 +2,7 @@
 //! a fresh proof.
 
 use super::scripted::Fault;
-use super::stand::{Stand, finish, level, partition, pump, seconds};
+use super::stand::{Stand, ended, finish, level, partition, pump, seconds};
 use crate::clock;
 use crate::error::StoreErrorKind;
 use crate::ownership::{End, Refusal};
@@ -28,7 +28,7 @@ async fn b11_an_owner_that_never_attaches_gives_back_after_two_leases() {
         .await;
     clock::pause(seconds(119)).await;
     assert!(!keeper.is_over() && stand.lease().await.owner.is_some());
-    let over = keeper.over().await;
+    let over = ended(&keeper).await;
     assert_eq!((over.end, over.reason), (End::Unlinked, CloseReason::NotReceiving));
     assert_eq!(over.hold_off, Some(seconds(120)));
     assert_eq!(stand.lease().await.owner, None);
@@ -51,7 +51,7 @@ async fn b11_an_owner_that_is_refused_again_and_again_gives_back_too() {
         )
         .await;
     let began = clock::now();
-    assert_eq!(keeper.over().await.reason, CloseReason::NotReceiving);
+    assert_eq!(ended(&keeper).await.reason, CloseReason::NotReceiving);
     assert!(clock::now() - began < seconds(130));
 }
 
@@ -94,7 +94,7 @@ async fn who_is_paused_is_not_expected_to_receive() {
     stand.paused.send_replace(false);
     clock::pause(seconds(119)).await;
     assert!(!keeper.is_over());
-    assert_eq!(keeper.over().await.reason, CloseReason::NotReceiving);
+    assert_eq!(ended(&keeper).await.reason, CloseReason::NotReceiving);
 }
 
 #[tokio::test(start_paused = true)]

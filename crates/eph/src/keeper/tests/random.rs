@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::scripted::Fault;
-use super::stand::{Stand, finish, partition, seconds};
+use super::stand::{Stand, ended, finish, partition, seconds};
 use crate::clock;
 use crate::error::StoreErrorKind;
 use crate::lease::Claim;
@@ -75,7 +75,7 @@ async fn run(seed: u64) {
         stored = now;
     }
     stand.store.heal();
-    let over = keeper.over().await;
+    let over = ended(&keeper).await;
     assert!(!keeper.seat.may_handle(), "seed {seed}: {over:?}");
     assert!(clock::within(seconds(1), keeper.seat.closing()).await.is_some(), "seed {seed}");
 }

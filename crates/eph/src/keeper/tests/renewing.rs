@@ -1,7 +1,7 @@
 //! Leases: kept while the store can be reached in time, given up when it cannot.
 
 use super::scripted::Fault;
-use super::stand::{Stand, finish, level, partition, pump, seconds};
+use super::stand::{Stand, ended, finish, level, partition, pump, seconds};
 use crate::clock;
 use crate::error::StoreErrorKind;
 use crate::lease::{Claim, Hold};
@@ -35,7 +35,7 @@ async fn b02_a_renewal_that_is_lost_ends_at_once() {
     let keeper = stand.own().await;
     stand.store.once("renew", Fault::Lost);
     clock::pause(seconds(10)).await;
-    let over = keeper.over().await;
+    let over = ended(&keeper).await;
     assert_eq!((over.end, over.reason), (End::Lost, CloseReason::LeaseLost));
     assert!(!keeper.seat.may_handle());
     assert_eq!(stand.store.calls("renew").len(), 1);
@@ -53,7 +53,7 @@ async fn b04_a_lease_that_is_gone_is_only_owned_again_by_a_claim() {
     let keeper = stand.own().await;
     clock::pause(seconds(15)).await;
     Leaser::delete(&stand.store.inner, partition()).await.unwrap();
-    let over = keeper.over().await;
+    let over = ended(&keeper).await;
     assert_eq!(over.reason, CloseReason::LeaseLost);
     // Whoever claims next has to go on from there, for the store has forgotten.
     assert_eq!(over.highest_level_seen, level(1));
@@ -74,7 +74,7 @@ async fn b05_a_store_that_is_gone_stops_nothing_before_the_fence() {
     assert!(keeper.seat.may_handle() && !keeper.is_over());
 
     stand.store.always("renew", Fault::Before(StoreErrorKind::NotFound));
-    let over = keeper.over().await;
+    let over = ended(&keeper).await;
     assert_eq!((over.end, over.reason), (End::Unproven, CloseReason::Fenced));
 }
 
@@ -112,7 +112,7 @@ async fn b08_a_store_that_never_answers_ends_in_the_fence() {
     stand.store.always("renew", Fault::Silent);
     clock::pause(seconds(54) - std::time::Duration::from_millis(5)).await;
     assert!(keeper.seat.may_handle());
-    assert_eq!(keeper.over().await.reason, CloseReason::Fenced);
+    assert_eq!(ended(&keeper).await.reason, CloseReason::Fenced);
     // The release gets its deadline, and no checkpoint is tried.
     assert!(clock::now() - began <= seconds(54 + 15));
     assert_eq!(stand.store.calls("store").len(), 0);
@@ -162,7 +162,7 @@ async fn b09_a_lease_that_was_broken_is_noticed_within_a_third_of_it() {
     let lease = stand.lease().await;
     assert!(stand.store.inner.release(&lease).await.unwrap(), "an operator breaks it");
     let broken = clock::now();
-    assert_eq!(keeper.over().await.reason, CloseReason::LeaseLost);
+    assert_eq!(ended(&keeper).await.reason, CloseReason::LeaseLost);
     assert!(clock::now() - broken <= seconds(20));
 }
 
@@ -205,7 +205,7 @@ async fn b19_the_lease_of_a_former_life_is_not_this_ones() {
     // The process starts again under its name: another id, a higher level.
     let claim = Claim::new(OwnerId::unique(), LeaseToken::unique());
     stand.store.inner.acquire(&stand.lease().await, &claim).await.unwrap();
-    let over = keeper.over().await;
+    let over = ended(&keeper).await;
     assert_eq!((over.reason, over.highest_level_seen), (CloseReason::LeaseLost, level(2)));
     assert_eq!(stand.lease().await.owner, Some(claim.owner), "nothing was released");
 }
@@ -216,25 +216,10 @@ async fn b20_a_store_that_refuses_is_named_and_ends_in_the_fence() {
     let keeper = stand.own().await;
     stand.store.always("renew", Fault::Before(StoreErrorKind::Unauthorized));
     stand.store.always("release", Fault::Before(StoreErrorKind::Unauthorized));
-    assert_eq!(keeper.over().await.reason, CloseReason::Fenced);
+    assert_eq!(ended(&keeper).await.reason, CloseReason::Fenced);
     let told = stand.told();
     assert!(told.iter().any(|line| line.contains("unauthorized")), "{told:?}");
     assert_eq!(stand.store.calls("release").len(), 1, "another try would not help");
-}
-
-#[tokio::test(start_paused = true)]
-async fn p03_the_fence_holds_before_any_task_has_run_again() {
-    let stand = Stand::new().await;
-    let keeper = stand.own().await;
-    clock::pause(seconds(1)).await;
-    assert!(keeper.seat.may_handle());
-    // As after a SIGSTOP: the clock went on and nobody ran. The very first look has to see it.
-    let seat = std::sync::Arc::clone(&keeper.seat);
-    let stopped = tokio::task::spawn_blocking(move || seat);
-    let seat = stopped.await.unwrap();
-    drop(keeper);
-    tokio::task::yield_now().await;
-    assert!(!seat.may_handle());
 }
 
 #[tokio::test(start_paused = true)]
@@ -247,7 +232,7 @@ async fn p03_a_process_that_stood_still_for_longer_than_the_lease_fences_itself_
     finish(&keeper.seat, 6);
     tokio::time::advance(seconds(70)).await;
     assert!(!keeper.seat.may_handle());
-    let over = keeper.over().await;
+    let over = ended(&keeper).await;
     assert_eq!(over.reason, CloseReason::Fenced);
     assert_eq!(stand.store.landed(), [5], "no checkpoint lands after the wake-up");
 }
@@ -263,7 +248,7 @@ async fn p04_a_machine_that_was_suspended_fences_itself() {
     clock::jump(seconds(21));
     clock::pause(std::time::Duration::from_millis(1)).await;
     assert!(!keeper.seat.may_handle());
-    assert_eq!(keeper.over().await.reason, CloseReason::Suspended);
+    assert_eq!(ended(&keeper).await.reason, CloseReason::Suspended);
     assert_eq!(stand.store.landed(), Vec::<i64>::new());
 }
 

@@ -8,7 +8,7 @@ use eventhubs_client::Hub;
 use eventhubs_protocol::{Offset, OwnerLevel, PartitionId};
 use tokio::sync::watch;
 
-use super::super::{Keeper, PumpFn};
+use super::super::{Keeper, Over, PumpFn};
 use super::scripted::Scripted;
 use crate::checkpoint::Checkpoint;
 use crate::checkpointer::Checkpointer;
@@ -175,4 +175,9 @@ impl Drop for Token {
     fn drop(&mut self) {
         self.0.0.store(true, Ordering::SeqCst);
     }
+}
+
+/// How it ended: some time, or the clock of the test would run for ever.
+pub(super) async fn ended(keeper: &Keeper) -> Over {
+    clock::within(seconds(3_600), keeper.over()).await.expect("it ends within the hour")
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::scripted::Fault;
-use super::stand::{Stand, finish, partition, pump, seconds};
+use super::stand::{Stand, ended, finish, partition, pump, seconds};
 use crate::checkpointer::Checkpointer;
 use crate::clock;
 use crate::error::StoreErrorKind;
@@ -71,7 +71,7 @@ async fn what_is_finished_is_flushed_before_the_release() {
         clock::pause(MOMENT).await;
         (5..9).for_each(|number| finish(&keeper.seat, number));
         keeper.release(CloseReason::Stopping);
-        assert_eq!(keeper.over().await.end, End::Released);
+        assert_eq!(ended(&keeper).await.end, End::Released);
         assert_eq!(stand.stored().await, Some(8), "{policy:?}");
         let order = stand.store.order();
         assert!(order.ends_with(&["store", "release"]), "{order:?}");
@@ -88,7 +88,7 @@ async fn who_writes_by_hand_is_not_written_for() {
     assert!(matches!(keeper.seat.checkpoint().await, Ok(Committed::Stored(_))));
     finish(&keeper.seat, 4);
     keeper.release(CloseReason::Stopping);
-    keeper.over().await;
+    ended(&keeper).await;
     assert_eq!(stand.store.landed(), [3]);
 }
 
@@ -100,7 +100,7 @@ async fn a_flush_that_fails_is_tried_again_and_told_when_it_cannot_be() {
     (0..3).for_each(|_| stand.store.once("store", DOWN));
     finish(&keeper.seat, 1);
     keeper.release(CloseReason::Stopping);
-    keeper.over().await;
+    ended(&keeper).await;
     assert_eq!(stand.store.landed(), [1]);
     assert_eq!(stand.statistics().checkpoints_failed, 3);
 
@@ -111,7 +111,7 @@ async fn a_flush_that_fails_is_tried_again_and_told_when_it_cannot_be() {
     stand.told();
     keeper.release(CloseReason::Stopping);
     let began = clock::now();
-    keeper.over().await;
+    ended(&keeper).await;
     assert!(clock::now() - began <= seconds(15) + MOMENT, "one call's time");
     let told = stand.told_events();
     assert!(told.iter().any(|event| matches!(event, HostEvent::CheckpointFailed { .. })));
@@ -127,7 +127,7 @@ async fn b03_a_checkpoint_that_is_lost_ends_the_ownership_and_is_not_tried_again
     finish(&keeper.seat, 1);
     let error = keeper.seat.checkpoint().await.expect_err("the ownership ended");
     assert!(matches!(error, CheckpointError::Ended(CloseReason::LeaseLost)), "{error:?}");
-    let over = keeper.over().await;
+    let over = ended(&keeper).await;
     assert_eq!(over.end, End::Lost);
     assert!(!keeper.seat.may_handle());
     assert_eq!(stand.store.calls("store").len(), 1);
@@ -180,7 +180,7 @@ async fn b13_checkpoints_of_a_store_that_was_deleted_are_written_again_from_memo
     let told = stand.told_events();
     assert!(told.iter().any(|event| matches!(event, HostEvent::StoreFailed { .. })));
     // The lease is gone with the store: it is claimed anew, never assumed.
-    assert_eq!(keeper.over().await.reason, CloseReason::LeaseLost);
+    assert_eq!(ended(&keeper).await.reason, CloseReason::LeaseLost);
     let next = stand.own().await;
     clock::pause(MOMENT).await;
     finish(&next.seat, 10);
@@ -214,7 +214,7 @@ async fn b14_a_checkpoint_that_cannot_be_read_is_told_and_nothing_is_read_meanwh
     assert!((5..30).contains(&tries), "{tries} tries");
     let told = stand.told();
     assert!(told.iter().any(|line| line.contains("corrupt")), "{told:?}");
-    let over = keeper.over().await;
+    let over = ended(&keeper).await;
     assert_eq!(over.reason, CloseReason::NotReceiving);
 }
 
@@ -225,7 +225,7 @@ async fn a_checkpoint_is_taken_over_before_anything_is_read() {
     clock::pause(MOMENT).await;
     finish(&keeper.seat, 9);
     keeper.release(CloseReason::Released);
-    keeper.over().await;
+    ended(&keeper).await;
     let before = stand.store.calls("ensure").len();
     let (tell, from) = tokio::sync::oneshot::channel();
     let keeper = stand
@@ -307,7 +307,7 @@ async fn handlers_that_are_told_to_end_may_still_write() {
         .await;
     clock::pause(MOMENT).await;
     keeper.release(CloseReason::Stopping);
-    assert_eq!(keeper.over().await.end, End::Released);
+    assert_eq!(ended(&keeper).await.end, End::Released);
     assert_eq!(stand.store.landed(), [5]);
 }
 
@@ -321,7 +321,7 @@ async fn nothing_lands_after_the_partition_was_stolen() {
     clock::pause(seconds(1)).await;
     keeper.seat.stolen();
     finish(&keeper.seat, 2);
-    assert_eq!(keeper.over().await.reason, CloseReason::Stolen);
+    assert_eq!(ended(&keeper).await.reason, CloseReason::Stolen);
     clock::pause(seconds(60)).await;
     assert_eq!(stand.store.landed(), Vec::<i64>::new());
 }

@@ -1,0 +1,158 @@
+//! Hosts in processes of their own, which are killed and stopped: rows P1 and P3 of the fault
+//! tables. They share leases in files and an emulator over TCP, both of this process; what they
+//! handled is judged from what they wrote to their standard output.
+//!
+//! The shortest lease there is lasts 15 seconds, and it has to run out twice here.
+#![cfg(test)]
+
+mod child;
+mod log;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use eventhubs_client::Hub;
+use eventhubs_emulator::{Config, Emulator};
+use eventhubs_eph::{Checkpointer, FileStore, Leaser};
+use eventhubs_protocol::{ConsumerGroup, HubName, PartitionId};
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use log::Log;
+
+const PARTITIONS: u32 = 6;
+/// Leases of 15 seconds, three scans of one second, and a loaded machine.
+const TAKEN_OVER: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(20);
+
+fn partitions() -> impl Iterator<Item = PartitionId> {
+    (0..PARTITIONS).map(|number| PartitionId::from(u16::try_from(number).unwrap()))
+}
+
+fn store(folder: &std::path::Path) -> FileStore {
+    let hub = HubName::new("hub").unwrap();
+    FileStore::new(folder, "ns", &hub, &ConsumerGroup::default()).unwrap()
+}
+
+/// Sends one event after the other until it is told to stop; how many were acknowledged.
+async fn produce(hub: Hub, mut stop: watch::Receiver<bool>) -> u64 {
+    let mut rhythm = tokio::time::interval(Duration::from_millis(4));
+    let mut acknowledged = 0;
+    loop {
+        tokio::select! {
+            Ok(()) = stop.changed() => return acknowledged,
+            _ = rhythm.tick() => {
+                hub.send(format!("event {acknowledged}")).await.unwrap();
+                acknowledged += 1;
+            }
+        }
+    }
+}
+
+async fn checkpoints(store: &FileStore) -> BTreeMap<PartitionId, i64> {
+    let mut all = BTreeMap::new();
+    for partition in partitions() {
+        let stored = store.load(partition).await.unwrap();
+        all.insert(partition, stored.map_or(-1, |stored| stored.sequence_number.as_i64()));
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p01_p03_processes_that_are_killed_or_stopped_lose_nothing_and_write_nothing() {
+    let folder = TempDir::new().unwrap();
+    let config = Config::default().with_hub("hub", PARTITIONS);
+    let emulator = Emulator::start(config).await.unwrap();
+    let text = emulator.connection_string_for("hub");
+    let store = store(folder.path());
+    let hub = Hub::from_connection_string(&text).unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let producing = tokio::spawn(produce(hub.clone(), stopped));
+
+    let mut log = Log::default();
+    for name in ["killed", "stopped", "last"] {
+        log.start(name, folder.path(), &text);
+    }
+    log.wait("two partitions each", SOON, |log| {
+        ["killed", "stopped", "last"].iter().all(|name| log.owned(name).len() == 2)
+    })
+    .await;
+    log.wait("events of all partitions", SOON, |log| {
+        partitions().all(|partition| log.handled(partition).len() > 20)
+    })
+    .await;
+
+    // One dies, and one stands still for longer than its lease.
+    log.kill("killed");
+    log.signal("stopped", "STOP");
+    log.wait("one process owns all", TAKEN_OVER, |log| log.owned("last").len() == 6).await;
+    let lost = log.owned("stopped");
+    log.wait("it gets on with what the others had", SOON, |log| {
+        lost.iter().all(|partition| log.handled_by("last", *partition) > 20)
+    })
+    .await;
+    let before = checkpoints(&store).await;
+    log.forget_counts("stopped");
+    log.signal("stopped", "CONT");
+    log.wait("it notices that it lost them", SOON, |log| {
+        lost.iter().all(|partition| log.was_told_of_the_loss("stopped", *partition))
+    })
+    .await;
+    for partition in &lost {
+        // Where it was stopped between the look at the clock and the first line of the handler.
+        let stale = log.stale("stopped", *partition);
+        assert!(stale <= 1, "partition {partition}: {stale} events were handled after the wake-up");
+    }
+    let after = checkpoints(&store).await;
+    for partition in partitions() {
+        assert!(after[&partition] >= before[&partition], "partition {partition} went back");
+    }
+    log.wait("it takes part again", SOON, |log| log.owned("stopped").len() == 3).await;
+
+    // All die. What is stored is never more than what was handled.
+    log.kill("stopped");
+    log.kill("last");
+    log.read_to_the_end().await;
+    let stored = checkpoints(&store).await;
+    for partition in partitions() {
+        let handled = log.prefix(partition);
+        let stored = stored[&partition];
+        assert!(stored <= handled, "partition {partition}: {stored} of {handled} is stored");
+    }
+
+    // The next one goes on just there, and ends with everything stored.
+    let acknowledged = {
+        stop.send_replace(true);
+        producing.await.unwrap()
+    };
+    log.start("next", folder.path(), &text);
+    let mut last = BTreeMap::new();
+    for partition in partitions() {
+        let info = hub.partition_runtime_information(partition).await.unwrap();
+        last.insert(partition, info.last_sequence_number.as_i64());
+    }
+    let total: i64 = last.values().map(|last| last + 1).sum();
+    assert_eq!(u64::try_from(total).unwrap(), acknowledged);
+    log.wait("everything is handled", TAKEN_OVER, |log| {
+        partitions().all(|partition| log.prefix(partition) == last[&partition])
+    })
+    .await;
+    for partition in partitions() {
+        let first = log.first_of("next", partition);
+        let expected = Some(stored[&partition] + 1).filter(|first| *first <= last[&partition]);
+        assert_eq!(first, expected, "partition {partition}");
+    }
+    log.end("next").await;
+    assert_eq!(checkpoints(&store).await, last);
+    let table = store.leases().await.unwrap();
+    assert!(table.leases.iter().all(|lease| lease.owner.is_none()), "{table:?}");
+    println!("{acknowledged} events, {} handled more than once", log.repeated());
+    hub.close().await;
+    emulator.shutdown().await;
+}
+
+/// For the child.
+fn shared_store(folder: &std::path::Path) -> Arc<FileStore> {
+    Arc::new(store(folder))
+}
