@@ -18,6 +18,7 @@ use super::{Over, PumpFn, hold_off};
 use crate::checkpoint::{Checkpoint, Commit, Fence};
 use crate::clock;
 use crate::error::{StoreError, StoreErrorKind, StoreOperation};
+use crate::handler::HandlerId;
 use crate::host::Shared;
 use crate::lease::{Hold, Lease};
 use crate::notice::HostEvent;
@@ -586,7 +587,10 @@ impl Task {
                     guard.end();
                 }
             }
-            Step::Release => self.release(),
+            Step::Release => {
+                self.report_blocked();
+                self.release();
+            }
         }
     }
 
@@ -606,12 +610,24 @@ impl Task {
     fn abandon(&mut self) {
         let Pump::Running { guard, .. } = &self.pump else { return };
         guard.end();
-        let partition = self.lease.partition;
-        for handler in self.seat.running().handlers {
-            tracing::warn!(%partition, %handler, "a handler did not end and is given up");
-            self.shared.counters.handlers_abandoned.add(1);
-            self.shared.notices.tell(HostEvent::HandlerAbandoned { partition, handler });
+        self.seat.running().handlers.into_iter().for_each(|handler| self.abandoned(handler));
+    }
+
+    /// A task that was ended and is still there is one that blocks its thread, inside of a handler.
+    /// Which of several cannot be known: none of them gets anything.
+    fn report_blocked(&self) {
+        let is_told = !self.seat.running().handlers.is_empty();
+        if matches!(self.pump, Pump::Running { .. }) && !is_told {
+            let registered = self.shared.handlers.borrow().clone();
+            registered.iter().for_each(|one| self.abandoned(one.id));
         }
+    }
+
+    fn abandoned(&self, handler: HandlerId) {
+        let partition = self.lease.partition;
+        tracing::warn!(%partition, %handler, "a handler did not end and is given up");
+        self.shared.counters.handlers_abandoned.add(1);
+        self.shared.notices.tell(HostEvent::HandlerAbandoned { partition, handler });
     }
 
     fn release(&mut self) {

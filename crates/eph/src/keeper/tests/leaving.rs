@@ -6,7 +6,7 @@ use super::scripted::Fault;
 use super::stand::{Dropped, Stand, ended, finish, partition, pump, seconds};
 use crate::clock;
 use crate::error::StoreErrorKind;
-use crate::handler::HandlerId;
+use crate::handler::{Handler, HandlerId};
 use crate::leaser::Leaser;
 use crate::notice::HostEvent;
 use crate::ownership::End;
@@ -86,8 +86,9 @@ async fn p09_a_handler_that_blocks_its_thread_cannot_keep_the_lease() {
         runtime.block_on(async {
             let timing =
                 crate::ownership::Timing { grace: Duration::from_millis(50), ..Default::default() };
-            let stand =
+            let mut stand =
                 Stand::with(crate::options::HostOptions::default().with_timing(timing)).await;
+            let id = stand.register(Handler::each(|_, _| async { Ok(()) }));
             let (started, is_started) = tokio::sync::oneshot::channel();
             let keeper = stand
                 .own_with(
@@ -105,6 +106,10 @@ async fn p09_a_handler_that_blocks_its_thread_cannot_keep_the_lease() {
             ended(&keeper).await;
             let owner = stand.lease().await.owner;
             drop(stop);
+            let abandoned = |event: &HostEvent| {
+                matches!(event, HostEvent::HandlerAbandoned { handler, .. } if *handler == id)
+            };
+            assert!(stand.told_events().iter().any(abandoned));
             owner
         })
     });

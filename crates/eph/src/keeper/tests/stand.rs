@@ -13,7 +13,7 @@ use super::scripted::Scripted;
 use crate::checkpoint::Checkpoint;
 use crate::checkpointer::Checkpointer;
 use crate::clock;
-use crate::handler::Registered;
+use crate::handler::{Handler, HandlerId, Registered};
 use crate::host::Shared;
 use crate::lease::{Acquire, Claim, EpochMode, Lease};
 use crate::leaser::Leaser;
@@ -39,7 +39,7 @@ pub(super) struct Stand {
     pub(super) shared: Arc<Shared>,
     pub(super) events: HostEvents,
     pub(super) paused: watch::Sender<bool>,
-    _handlers: watch::Sender<Arc<[Registered]>>,
+    handlers: watch::Sender<Arc<[Registered]>>,
 }
 
 impl Stand {
@@ -74,7 +74,14 @@ impl Stand {
             counters: Default::default(),
             suspicion: Mutex::new(suspicion),
         });
-        Self { store, shared, events, paused, _handlers: handlers }
+        Self { store, shared, events, paused, handlers }
+    }
+
+    pub(super) fn register(&self, handler: Handler) -> HandlerId {
+        let registered = Registered::new(handler);
+        let id = registered.id;
+        self.handlers.send_replace(Arc::new([registered]));
+        id
     }
 
     /// A claim that is won, whoever owns the partition.

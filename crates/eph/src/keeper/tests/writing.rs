@@ -314,7 +314,18 @@ async fn handlers_that_are_told_to_end_may_still_write() {
 #[tokio::test(start_paused = true)]
 async fn nothing_lands_after_the_partition_was_stolen() {
     let stand = Stand::new().await;
-    let keeper = stand.own().await;
+    // Its handlers take their time to end.
+    let keeper = stand
+        .own_with(
+            partition(),
+            pump(|seat| async move {
+                seat.attached();
+                seat.closing().await;
+                finish(&seat, 3);
+                clock::pause(seconds(8)).await;
+            }),
+        )
+        .await;
     clock::pause(MOMENT).await;
     stand.store.always("store", Fault::Slow(seconds(2)));
     finish(&keeper.seat, 1);
