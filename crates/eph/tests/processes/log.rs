@@ -22,7 +22,8 @@ struct Process {
     is_read: bool,
     /// Events handled, by partition.
     counts: BTreeMap<PartitionId, u64>,
-    first: BTreeMap<PartitionId, i64>,
+    /// The first event that it handled, and the last.
+    ends: BTreeMap<PartitionId, (i64, i64)>,
     /// Partitions it said that it lost, since the counts were forgotten.
     lost: BTreeSet<PartitionId>,
     /// Events handled since then and before it owned the partition anew.
@@ -74,7 +75,7 @@ impl Log {
             owned: BTreeSet::new(),
             is_read: false,
             counts: BTreeMap::new(),
-            first: BTreeMap::new(),
+            ends: BTreeMap::new(),
             lost: BTreeSet::new(),
             stale: BTreeMap::new(),
             anew: BTreeSet::new(),
@@ -146,9 +147,9 @@ impl Log {
         self.processes[name].counts.get(&partition).copied().unwrap_or(0)
     }
 
-    /// The first one that it handled.
-    pub(super) fn first_of(&self, name: Name, partition: PartitionId) -> Option<i64> {
-        self.processes[name].first.get(&partition).copied()
+    /// The first event that it handled, and the last.
+    pub(super) fn ends_of(&self, name: Name, partition: PartitionId) -> Option<(i64, i64)> {
+        self.processes[name].ends.get(&partition).copied()
     }
 
     /// The last number up to which all events were handled; -1 when there is none.
@@ -226,7 +227,7 @@ impl Log {
             self.repeated += 1;
         }
         let process = self.process(name);
-        process.first.entry(partition).or_insert(number);
+        process.ends.entry(partition).or_insert((number, number)).1 = number;
         *process.counts.entry(partition).or_default() += 1;
         if !process.anew.contains(&partition) {
             *process.stale.entry(partition).or_default() += 1;
