@@ -22,8 +22,6 @@ struct Process {
     is_read: bool,
     /// Events handled, by partition.
     counts: BTreeMap<PartitionId, u64>,
-    /// The first event that it handled, and the last.
-    ends: BTreeMap<PartitionId, (i64, i64)>,
     /// Partitions it said that it lost, since the counts were forgotten.
     lost: BTreeSet<PartitionId>,
     /// Events handled since then and before it owned the partition anew.
@@ -35,7 +33,10 @@ struct Process {
 pub(super) struct Log {
     processes: BTreeMap<Name, Process>,
     handled: BTreeMap<PartitionId, BTreeSet<i64>>,
+    /// The first event that was handled since events were forgotten, and the last.
+    ends: BTreeMap<PartitionId, (i64, i64)>,
     repeated: u64,
+    lines: u64,
     said: mpsc::UnboundedReceiver<(Name, Option<String>)>,
     say: mpsc::UnboundedSender<(Name, Option<String>)>,
     /// For when something is waited for in vain.
@@ -45,8 +46,8 @@ pub(super) struct Log {
 impl Default for Log {
     fn default() -> Self {
         let (say, said) = mpsc::unbounded_channel();
-        let (processes, handled) = Default::default();
-        Self { processes, handled, repeated: 0, said, say, tail: Vec::new() }
+        let (processes, handled, ends) = Default::default();
+        Self { processes, handled, ends, repeated: 0, lines: 0, said, say, tail: Vec::new() }
     }
 }
 
@@ -75,7 +76,6 @@ impl Log {
             owned: BTreeSet::new(),
             is_read: false,
             counts: BTreeMap::new(),
-            ends: BTreeMap::new(),
             lost: BTreeSet::new(),
             stale: BTreeMap::new(),
             anew: BTreeSet::new(),
@@ -147,9 +147,19 @@ impl Log {
         self.processes[name].counts.get(&partition).copied().unwrap_or(0)
     }
 
-    /// The first event that it handled, and the last.
-    pub(super) fn ends_of(&self, name: Name, partition: PartitionId) -> Option<(i64, i64)> {
-        self.processes[name].ends.get(&partition).copied()
+    /// From now on only events count that are handled from now on.
+    pub(super) fn forget_events(&mut self) {
+        self.ends.clear();
+    }
+
+    /// The first event that was handled since then, by whomever, and the last.
+    pub(super) fn ends_of(&self, partition: PartitionId) -> Option<(i64, i64)> {
+        self.ends.get(&partition).copied()
+    }
+
+    /// How many lines were read.
+    pub(super) fn lines(&self) -> u64 {
+        self.lines
     }
 
     /// The last number up to which all events were handled; -1 when there is none.
@@ -191,6 +201,7 @@ impl Log {
     }
 
     fn take(&mut self, name: Name, line: Option<String>) {
+        self.lines += 1;
         let Some(line) = line else {
             self.process(name).is_read = true;
             return;
@@ -226,8 +237,9 @@ impl Log {
         if !self.handled.entry(partition).or_default().insert(number) {
             self.repeated += 1;
         }
+        let ends = self.ends.entry(partition).or_insert((number, number));
+        ends.1 = ends.1.max(number);
         let process = self.process(name);
-        process.ends.entry(partition).or_insert((number, number)).1 = number;
         *process.counts.entry(partition).or_default() += 1;
         if !process.anew.contains(&partition) {
             *process.stale.entry(partition).or_default() += 1;
