@@ -1,7 +1,7 @@
 //! Event Processor Host: shares the partitions of an event hub between processes through leases.
 //!
-//! The parts that decide and the stores are here; the host itself comes next.
-//!
+//! * [`EventProcessorHost`]: takes its share of the partitions, calls a [`Handler`] with their events,
+//!   keeps their leases, writes checkpoints.
 //! * [`Leaser`] and [`Checkpointer`]: where leases and checkpoints are kept, as contracts.
 //! * [`MemoryStore`]: both, for hosts of one process. [`FileStore`]: both, for processes of one
 //!   machine.

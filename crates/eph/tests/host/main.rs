@@ -7,6 +7,7 @@ mod closing;
 mod cycles;
 mod failures;
 mod handlers;
+mod parity;
 mod pausing;
 mod sharing;
 mod starting;
