@@ -4,6 +4,7 @@ mod board;
 mod clock;
 mod consuming;
 mod disorder;
+mod eph;
 mod fleet;
 mod measure;
 mod producing;
@@ -13,8 +14,10 @@ mod soak;
 mod trial;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
+pub use self::eph::{CHILD, child, eph};
 pub use self::report::Report;
 pub use self::soak::soak;
 pub use self::trial::client;
@@ -72,6 +75,8 @@ pub struct Settings {
     pub retries: bool,
     /// Pause of a producer between two operations. Default 4 ms.
     pub pace: Duration,
+    /// The program that runs a host when it is called with [`CHILD`]. Default this program.
+    pub program: Option<PathBuf>,
 }
 
 impl Settings {
@@ -87,6 +92,7 @@ impl Settings {
             bug: None,
             retries: true,
             pace: Duration::from_millis(4),
+            program: None,
         }
     }
 }

@@ -81,7 +81,7 @@ const VERBS: &[Verb] = &[
     },
     Verb {
         name: "chaos",
-        usage: "[--profile client|soak] [--seconds N] [--seed S]",
+        usage: "[--profile client|soak|eph] [--seconds N] [--seed S]",
         does: "producers and consumers under faults: is anything lost or stuck?",
         run: chaos::run,
     },

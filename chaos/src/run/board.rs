@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::clock::Clock;
 use super::measure::Measures;
-use super::{CONSUMERS, PARTITIONS, PRODUCERS};
+use super::{CONSUMERS, PRODUCERS};
 use crate::history::Outcome;
 use crate::random::Random;
 use crate::tamper::{Bug, Tamper};
@@ -85,6 +85,7 @@ pub(crate) struct Board {
     /// What clients were told, by place and kind: how often, and the latest in full.
     errors: Mutex<Errors>,
     counters: Vec<AtomicU64>,
+    partitions: u16,
     /// By producer and task.
     pub(crate) producing: Vec<Progress>,
     /// By consumer.
@@ -100,8 +101,14 @@ const BUG_EVERY: u64 = 400;
 
 impl Board {
     /// For producers of so many tasks each.
-    pub(crate) fn new(random: &Random, lanes: u16, pace: Duration, bug: Option<Bug>) -> Self {
-        let pairs = usize::from(PRODUCERS) * usize::from(PARTITIONS);
+    pub(crate) fn new(
+        random: &Random,
+        partitions: u16,
+        lanes: u16,
+        pace: Duration,
+        bug: Option<Bug>,
+    ) -> Self {
+        let pairs = usize::from(PRODUCERS) * usize::from(partitions);
         let progress = |count: u16| (0..count).map(|_| Progress::default()).collect();
         Self {
             run: random.fork(u64::from_be_bytes(*b"the run.")).draw(),
@@ -117,15 +124,16 @@ impl Board {
             read: AtomicU64::new(0),
             errors: Mutex::default(),
             counters: (0..pairs).map(|_| AtomicU64::new(0)).collect(),
+            partitions,
             producing: progress(PRODUCERS * lanes),
             consuming: progress(CONSUMERS),
-            reached: (0..PARTITIONS).map(|_| AtomicI64::new(-1)).collect(),
+            reached: (0..partitions).map(|_| AtomicI64::new(-1)).collect(),
         }
     }
 
     /// The counter of the first of so many new events.
     pub(crate) fn take(&self, producer: u16, partition: u16, count: u32) -> u64 {
-        let index = usize::from(producer) * usize::from(PARTITIONS) + usize::from(partition);
+        let index = usize::from(producer) * usize::from(self.partitions) + usize::from(partition);
         self.counters[index].fetch_add(u64::from(count), Ordering::Relaxed)
     }
 

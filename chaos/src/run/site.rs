@@ -18,12 +18,12 @@ use eventhubs_emulator::{
 };
 use tokio::net::TcpStream;
 
-use super::{Failure, ORDERED, PARTITIONS, Transport, failed};
+use super::{Failure, ORDERED, Transport, failed};
 use crate::history::{Content, Log};
 use crate::stamp::Damage;
 
 /// Name of the hub.
-const HUB: &str = "hub";
+pub(crate) const HUB: &str = "hub";
 /// The host that clients dial; what the emulator's certificate says.
 const HOST: &str = "localhost";
 
@@ -58,16 +58,18 @@ pub(crate) struct Site {
     /// How far the service's clock is ahead of this machine's, in milliseconds.
     ahead: Arc<AtomicI64>,
     token_life: Duration,
+    partitions: u16,
 }
 
 impl Site {
     /// Starts the emulator.
     pub(crate) async fn start(
         transport: Transport,
+        partitions: u16,
         limits: Limits,
         token_life: Duration,
     ) -> Result<Self, Failure> {
-        let hub = HubConfig::new(HUB, u32::from(PARTITIONS)).with_retention(MAX_RETENTION);
+        let hub = HubConfig::new(HUB, u32::from(partitions)).with_retention(MAX_RETENTION);
         let config = Config::default().with_hub_config(hub).with_limits(limits);
         let config = match transport {
             Transport::Memory => config.in_memory(),
@@ -77,7 +79,7 @@ impl Site {
         let emulator = Emulator::start(config).await.map_err(failed)?;
         let network = Network::new();
         network.point(HOST, &emulator);
-        Ok(Self { emulator, network, transport, ahead: Arc::default(), token_life })
+        Ok(Self { emulator, network, transport, ahead: Arc::default(), token_life, partitions })
     }
 
     /// A client of the hub: the n-th of its role.
@@ -143,6 +145,17 @@ impl Site {
         partitions.iter().map(|partition| partition.last_sequence).collect()
     }
 
+    /// Levels of the receivers that own a partition, by partition.
+    pub(crate) fn owner_levels(&self) -> Vec<(u16, Vec<i64>)> {
+        let hubs = self.emulator.hubs();
+        let partitions = hubs.first().map_or(&[][..], |hub| &hub.partitions);
+        let levels = partitions.iter().map(|partition| {
+            let receivers = partition.receivers.iter();
+            receivers.filter_map(|receiver| receiver.epoch).collect()
+        });
+        (0..).zip(levels).collect()
+    }
+
     /// What is stored.
     pub(crate) fn logs(&self, run: u64) -> Result<Vec<Log>, Failure> {
         let log = |partition| {
@@ -152,7 +165,7 @@ impl Site {
                 events: stored.iter().map(|event| content(run, &event.message)).collect(),
             })
         };
-        (0..u32::from(PARTITIONS)).map(log).collect()
+        (0..u32::from(self.partitions)).map(log).collect()
     }
 }
 
@@ -176,7 +189,7 @@ const STALL: Duration = Duration::from_secs(1);
 
 /// Options with which nothing takes longer than a short run bears. Clients differ in how they try
 /// again, by their number.
-fn options(manner: Manner, number: u16) -> HubOptions {
+pub(crate) fn options(manner: Manner, number: u16) -> HubOptions {
     let mut options = HubOptions::default();
     let seconds = Duration::from_secs;
     options.connect_timeout = seconds(2);

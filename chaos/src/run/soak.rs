@@ -63,8 +63,8 @@ fn open(book: &Book) -> MutexGuard<'_, Window> {
 /// [`Failure`] when it could not be begun. What went wrong in it is in the report.
 pub async fn soak(settings: &Settings, gauges: &Gauges, log: &dyn Log) -> Result<Report, Failure> {
     let limits = Limits { partition_bytes: RETENTION, ..Limits::default() };
-    let site = Site::start(super::Transport::Tls, limits, TOKEN_LIFE).await?;
-    let board = Arc::new(Board::new(&Random::new(settings.seed), 1, BATCH_EVERY, None));
+    let site = Site::start(super::Transport::Tls, PARTITIONS, limits, TOKEN_LIFE).await?;
+    let board = Arc::new(Board::new(&Random::new(settings.seed), PARTITIONS, 1, BATCH_EVERY, None));
     let book: Book = Arc::new(Mutex::new(Window::new(PRODUCERS, PARTITIONS, WINDOW)));
     let deadlines = deadlines();
     let mut tasks = JoinSet::new();

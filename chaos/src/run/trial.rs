@@ -135,7 +135,7 @@ impl Crew {
         let shared = random.fork(3).chance(50);
         let manner = if settings.retries { Manner::Mixed } else { Manner::Bare };
         let fleet = Arc::new(Fleet::new(Arc::clone(site), manner, !shared && settings.faults));
-        let board = Arc::new(Board::new(&random, LANES, settings.pace, settings.bug));
+        let board = Arc::new(Board::new(&random, PARTITIONS, LANES, settings.pace, settings.bug));
         let mut crew = Self { board, fleet, producers: JoinSet::new(), consumers: JoinSet::new() };
         for producer in 0..PRODUCERS {
             let hub = crew.fleet.launch("producer", producer)?;
@@ -190,7 +190,7 @@ impl Crew {
 async fn once(settings: &Settings, log: &dyn Log) -> Result<Report, Failure> {
     let limits =
         Limits { partition_bytes: 1 << 30, partition_events: 100_000_000, ..Limits::default() };
-    let site = Arc::new(Site::start(settings.transport, limits, TOKEN_LIFE).await?);
+    let site = Arc::new(Site::start(settings.transport, PARTITIONS, limits, TOKEN_LIFE).await?);
     let deadlines = deadlines();
     let mut crew = Crew::start(&site, settings, deadlines)?;
     let board = Arc::clone(&crew.board);
@@ -330,7 +330,7 @@ async fn until(crew: &Crew, log: &dyn Log, holds: impl Fn() -> bool) -> Duration
 }
 
 /// What tasks return; those that do not end in time are given up.
-async fn join<T: 'static>(
+pub(super) async fn join<T: 'static>(
     tasks: &mut JoinSet<T>,
     limit: Duration,
     who: &str,

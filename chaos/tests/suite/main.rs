@@ -5,4 +5,5 @@ mod long;
 mod misruled;
 mod planted;
 mod ruled;
+mod usurped;
 mod whole;

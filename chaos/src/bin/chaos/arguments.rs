@@ -6,7 +6,7 @@ use std::time::Duration;
 use eventhubs_chaos::run::{Settings, Transport};
 use eventhubs_chaos::tamper::Bug;
 
-pub(crate) const USAGE: &str = "chaos [--profile client|soak] [--seconds N] [--seed S] \
+pub(crate) const USAGE: &str = "chaos [--profile client|soak|eph] [--seconds N] [--seed S] \
      [--transport memory|tcp|tls] [--rows N5,S17] [--bug NAME]";
 
 /// What is run.
@@ -14,15 +14,17 @@ pub(crate) const USAGE: &str = "chaos [--profile client|soak] [--seconds N] [--s
 pub(crate) enum Profile {
     Client,
     Soak,
+    Eph,
 }
 
 impl Profile {
-    const ALL: [(&str, Self); 2] = [("client", Self::Client), ("soak", Self::Soak)];
+    const ALL: [(&str, Self); 3] =
+        [("client", Self::Client), ("soak", Self::Soak), ("eph", Self::Eph)];
 
     /// Seconds unless told otherwise.
     fn seconds(self) -> u64 {
         match self {
-            Self::Client => 120,
+            Self::Client | Self::Eph => 120,
             Self::Soak => 600,
         }
     }
@@ -62,7 +64,11 @@ impl Arguments {
             (Some(transport), _) => transport,
             (None, Profile::Client) => settings.transport,
             (None, Profile::Soak) => Transport::Tls,
+            (None, Profile::Eph) => Transport::Tcp,
         };
+        if profile == Profile::Eph && settings.transport != Transport::Tcp {
+            return Err("--transport: processes of their own come over tcp".to_owned());
+        }
         settings.rows = rows;
         settings.bug = bug;
         Ok(Self { profile, settings })
@@ -125,6 +131,7 @@ mod tests {
         for text in [
             "chaos --profile client --seconds 20 --seed 7 --transport tcp",
             "chaos --profile soak --seconds 600 --seed 1 --transport tls",
+            "chaos --profile eph --seconds 120 --seed 3 --transport tcp",
             "chaos --profile client --seconds 5 --seed 0 --transport memory --rows N5,S17 --bug lose",
         ] {
             let arguments = text.strip_prefix("chaos ").expect("it is there");
@@ -140,9 +147,10 @@ mod tests {
         for (text, named) in [
             ("--seconds x", "--seconds"),
             ("--seed", "--seed"),
-            ("--profile blob", "client, soak"),
+            ("--profile blob", "client, soak, eph"),
             ("--bug none", "lose"),
             ("--speed 3", "--speed"),
+            ("--profile eph --transport memory", "tcp"),
         ] {
             let problem = parse(text).map(|_| ()).expect_err("it is nonsense");
             assert!(problem.contains(named), "{problem}");
@@ -153,6 +161,7 @@ mod tests {
     fn a_run_has_the_length_of_its_profile() {
         let length = |text| parse(text).map(|arguments| arguments.settings.length.as_secs());
         assert_eq!((length(""), length("--profile soak")), (Ok(120), Ok(600)));
+        assert_eq!(length("--profile eph"), Ok(120));
         assert_eq!(length("--profile soak --seconds 5"), Ok(5));
     }
 }

@@ -1,6 +1,6 @@
 //! Whether anything is lost while everything goes wrong.
 //!
-//! `chaos [--profile client|soak] [--seconds N] [--seed S] [--transport memory|tcp|tls]
+//! `chaos [--profile client|soak|eph] [--seconds N] [--seed S] [--transport memory|tcp|tls]
 //! [--rows N5,S17] [--bug NAME]`: runs, prints a table, and ends with status 1 when a promise was
 //! broken. The same seed is the same schedule.
 
@@ -8,6 +8,7 @@ mod arguments;
 mod live_bytes;
 mod terminal;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -23,7 +24,17 @@ static ALLOCATOR: live_bytes::Counting = live_bytes::Counting;
 /// Panics, which tasks swallow.
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
+const GAUGES: Gauges = Gauges {
+    live: live_bytes::live,
+    peak: live_bytes::peak,
+    panics: || PANICS.load(Ordering::Relaxed),
+};
+
 fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().is_some_and(|first| first == run::CHILD) {
+        return child();
+    }
     let terminal = Terminal::new();
     let arguments = match Arguments::parse(std::env::args().skip(1)) {
         Ok(arguments) => arguments,
@@ -41,16 +52,12 @@ fn main() -> ExitCode {
         }
     };
     terminal.line(&arguments.to_string());
-    let gauges = Gauges {
-        live: live_bytes::live,
-        peak: live_bytes::peak,
-        panics: || PANICS.load(Ordering::Relaxed),
-    };
     let report = runtime.block_on(async {
         let settings = &arguments.settings;
         match arguments.profile {
-            Profile::Client => run::client(settings, &gauges, &terminal).await,
-            Profile::Soak => run::soak(settings, &gauges, &terminal).await,
+            Profile::Client => run::client(settings, &GAUGES, &terminal).await,
+            Profile::Soak => run::soak(settings, &GAUGES, &terminal).await,
+            Profile::Eph => run::eph(settings, &GAUGES, &terminal).await,
         }
     });
     terminal.clear();
@@ -68,6 +75,18 @@ fn main() -> ExitCode {
         Err(failure) => {
             terminal.line(&format!("no run: {failure}"));
             ExitCode::from(2)
+        }
+    }
+}
+
+/// The process of one host. Its standard output is a journal; what is wrong goes to standard error,
+/// where the parent finds it.
+fn child() -> ExitCode {
+    match run::child(&GAUGES) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "{failure}");
+            ExitCode::FAILURE
         }
     }
 }
