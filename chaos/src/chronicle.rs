@@ -139,6 +139,8 @@ pub struct Chronicle {
     pub wipes: Vec<Wipe>,
     /// When anything was wrong; a process that is killed is wrong for a moment.
     pub troubles: Vec<Span>,
+    /// When hosts were asked to stop, until they had.
+    pub departures: Vec<Span>,
     /// When the run ended.
     pub end: u64,
     /// How long a lease lasts.

@@ -82,7 +82,7 @@ const CATCH_UP_MAX: Duration = Duration::from_secs(45);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const STATUS_EVERY: u32 = 10;
 /// Bytes that a host may leave behind in its process.
-const LEFT_MAX: usize = 512 << 10;
+const LEFT_MAX: usize = 64 << 10;
 
 /// The number of a partition.
 fn number(partition: PartitionId) -> u16 {
@@ -207,7 +207,7 @@ impl Stage {
         plan.iter().for_each(|window| log.line(&window.to_string()));
         self.start()?;
         let (struck, wake) = self.disorder(settings, &windows, &plan, log).await;
-        let Wake { mut troubles, wipes, mut findings } = wake;
+        let Wake { mut troubles, departures, wipes, mut findings } = wake;
         for Window { at, until, .. } in &windows {
             troubles.push(Span { from: micros(*at), to: micros(*until + AFTERMATH) });
         }
@@ -240,6 +240,7 @@ impl Stage {
             alive,
             wipes,
             troubles,
+            departures,
             end: self.board.clock.micros(),
             lease: LEASE,
             scan: SCAN,

@@ -14,7 +14,7 @@ pub(super) fn check(
     done: &Done,
     account: &mut HostAccount,
 ) {
-    let troubles = Troubles::of(chronicle);
+    let troubles = Troubles::of_others(chronicle);
     for (partition, (log, done)) in (0..).zip(chronicle.history.logs.iter().zip(done)) {
         let own: Vec<_> = tenures.iter().filter(|tenure| tenure.partition == partition).collect();
         let line = Line { chronicle, partition, begin: log.begin };

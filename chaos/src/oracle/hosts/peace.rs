@@ -26,7 +26,15 @@ pub(super) fn micros(time: Duration) -> u64 {
 pub(super) struct Troubles(Vec<Span>);
 
 impl Troubles {
+    /// Whatever may keep an event from being handled.
     pub(super) fn of(chronicle: &Chronicle) -> Self {
+        let mut all = Self::of_others(chronicle).0;
+        all.extend_from_slice(&chronicle.departures);
+        Self::merged(all)
+    }
+
+    /// Whatever is wrong where hosts only stop.
+    pub(super) fn of_others(chronicle: &Chronicle) -> Self {
         let mut spans = chronicle.troubles.clone();
         for process in &chronicle.processes {
             spans.extend_from_slice(&process.halts);
@@ -42,6 +50,10 @@ impl Troubles {
             }
         }
         spans.extend(chronicle.wipes.iter().map(|wipe| wipe.span));
+        Self::merged(spans)
+    }
+
+    fn merged(mut spans: Vec<Span>) -> Self {
         spans.sort_unstable();
         let mut merged: Vec<Span> = Vec::new();
         for span in spans {

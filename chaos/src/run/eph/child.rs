@@ -39,6 +39,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Keys of which the events are handled side by side.
 const LANES: usize = 4;
 
+/// Orders that have come already, and where others come from.
+type Input = (Vec<String>, BufReader<std::io::Stdin>);
+
 /// Runs the process of one host, to its end.
 ///
 /// # Errors
@@ -48,10 +51,10 @@ pub fn child(gauges: &Gauges) -> Result<(), Failure> {
     let mut input = BufReader::new(std::io::stdin());
     let duty = Duty::read(&mut input)?;
     let clock = Clock::start();
-    let ahead = duty::compare(clock, &mut input)?;
+    let (ahead, early) = duty::compare(clock, &mut input)?;
     let scribe = Arc::new(Scribe::new(clock, ahead));
     let runtime = runtime(duty.threads).map_err(failed)?;
-    runtime.block_on(work(duty, scribe, input, gauges))
+    runtime.block_on(work(duty, scribe, (early, input), gauges))
 }
 
 fn runtime(threads: usize) -> std::io::Result<Runtime> {
@@ -73,7 +76,7 @@ struct Bench {
 async fn work(
     duty: Duty,
     scribe: Arc<Scribe>,
-    input: BufReader<std::io::Stdin>,
+    input: Input,
     gauges: &Gauges,
 ) -> Result<(), Failure> {
     let random = Random::new(duty.seed).fork(u64::from(duty.host) << 16 | u64::from(duty.turn));
@@ -211,14 +214,10 @@ impl Bench {
 }
 
 /// Hears orders on a thread of its own. When the parent is gone, so is this process.
-fn listen(
-    input: BufReader<std::io::Stdin>,
-    store: Arc<Frail>,
-    bench: Arc<Bench>,
-) -> mpsc::Receiver<Order> {
+fn listen((early, input): Input, store: Arc<Frail>, bench: Arc<Bench>) -> mpsc::Receiver<Order> {
     let (orders, receiver) = mpsc::channel(ORDERS_MAX);
     std::thread::spawn(move || {
-        for line in input.lines().map_while(Result::ok) {
+        for line in early.into_iter().chain(input.lines().map_while(Result::ok)) {
             let order = match line.parse() {
                 Ok(order) => order,
                 Err(problem) => {

@@ -68,23 +68,35 @@ impl Duty {
     }
 }
 
-/// How far the parent's clock is ahead of this one, in microseconds. The parent's began earlier.
+/// How far the parent's clock is ahead of this one, in microseconds, and orders that came meanwhile.
+/// The parent's clock began earlier.
 ///
 /// The answer was given between asking and hearing it, so the shortest such time tells best.
-pub(super) fn compare(clock: Clock, from: &mut impl BufRead) -> Result<u64, Failure> {
+pub(super) fn compare(
+    clock: Clock,
+    from: &mut impl BufRead,
+) -> Result<(u64, Vec<String>), Failure> {
     let mut best = (u64::MAX, 0);
+    let mut orders = Vec::new();
     for _ in 0..COMPARISONS {
         let asked = clock.micros();
         io::stdout().write_all(format!("{CLOCK}\n").as_bytes()).map_err(failed)?;
         io::stdout().flush().map_err(failed)?;
-        let mut line = String::new();
-        from.read_line(&mut line).map_err(failed)?;
+        let told: u64 = loop {
+            let mut line = String::new();
+            if from.read_line(&mut line).map_err(failed)? == 0 {
+                return Err(failed("the parent is gone"));
+            }
+            match line.trim().parse() {
+                Ok(told) => break told,
+                Err(_) => orders.push(line.trim().to_owned()),
+            }
+        };
         let heard = clock.micros();
-        let told: u64 = line.trim().parse().map_err(|_| failed("the parent told no time"))?;
         let ahead = told.saturating_sub(asked.midpoint(heard));
         best = best.min((heard - asked, ahead));
     }
-    Ok(best.1)
+    Ok((best.1, orders))
 }
 
 #[cfg(test)]
@@ -113,8 +125,10 @@ mod tests {
     #[test]
     fn the_clock_is_ahead_by_what_the_parent_tells() {
         let clock = Clock::start();
-        let text = "5000000\n".repeat(COMPARISONS as usize);
-        let ahead = compare(clock, &mut text.as_bytes()).expect("it tells the time");
+        let text = format!("lift 3\n{}", "5000000\n".repeat(COMPARISONS as usize));
+        let (ahead, orders) = compare(clock, &mut text.as_bytes()).expect("it tells the time");
         assert!((4_000_000..=5_000_000).contains(&ahead), "{ahead}");
+        assert_eq!(orders, ["lift 3"]);
+        assert!(compare(clock, &mut &b"5000000\n"[..]).is_err(), "the parent is gone");
     }
 }

@@ -20,6 +20,7 @@ use crate::violation::{Findings, Violation};
 #[derive(Debug, Default)]
 pub(super) struct Wake {
     pub(super) troubles: Vec<Span>,
+    pub(super) departures: Vec<Span>,
     pub(super) wipes: Vec<Wipe>,
     pub(super) findings: Findings,
 }
@@ -47,6 +48,12 @@ impl Turmoil<'_> {
         wake.troubles.push(Span { from, to });
     }
 
+    fn departed(&self, from: u64) {
+        let span = Span { from, to: self.clock.micros() };
+        let mut wake = self.wake.lock().unwrap_or_else(PoisonError::into_inner);
+        wake.departures.push(span);
+    }
+
     async fn window(&self, id: u32, window: &Upheaval) {
         let Upheaval { at, until, ref upset } = *window;
         self.clock.reach(at).await;
@@ -65,7 +72,7 @@ impl Turmoil<'_> {
                     let who = format!("stop and start of host {host}");
                     self.stuck(who, pause + STOP_MAX * 2);
                 }
-                self.trouble(from, self.clock.micros());
+                self.departed(from);
             }
             Upset::CutOff { host } => {
                 let faults = upheaval::cut_off(host).into_iter();
@@ -126,7 +133,7 @@ impl Turmoil<'_> {
         let _gate = self.herd.gate(host).await;
         let from = self.clock.micros();
         self.end(host).await;
-        self.trouble(from, self.clock.micros());
+        self.departed(from);
         self.clock.reach(until).await;
         self.begin(host);
     }
