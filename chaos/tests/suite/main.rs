@@ -1,5 +1,6 @@
 //! The oracle finds what is wrong, and nothing else.
 
+mod child;
 mod generated;
 mod long;
 mod misruled;
