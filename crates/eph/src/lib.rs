@@ -1,7 +1,30 @@
 //! Event Processor Host: shares the partitions of an event hub between processes through leases.
 //!
-//! * [`EventProcessorHost`]: takes its share of the partitions, calls a [`Handler`] with their events,
-//!   keeps their leases, writes checkpoints.
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//!
+//! use eventhubs_client::Hub;
+//! use eventhubs_eph::{EventProcessorHost, FileStore, Handler, HostOptions};
+//!
+//! let hub = Hub::from_environment()?;
+//! // Leases and checkpoints: here in a folder that the processes of this machine share.
+//! let options = HostOptions::default();
+//! let group = &options.consumer_group;
+//! let store = Arc::new(FileStore::new("/var/lib/worker", hub.host(), hub.name(), group)?);
+//! let host = EventProcessorHost::new(hub, store.clone(), store, options)?;
+//! host.register_handler(Handler::each(|event, partition| async move {
+//!     println!("{} {}", partition.id(), event.sequence_number());
+//!     Ok(())
+//! }))?;
+//! // Until somebody calls `host.close()`.
+//! host.start().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! * [`EventProcessorHost`], with its [`HostOptions`]; [`Handler`]: what a program does with events.
+//!   [`HostEvent`], [`Health`], [`HostStatistics`]: what a host tells of itself.
 //! * [`Leaser`] and [`Checkpointer`]: where leases and checkpoints are kept, as contracts.
 //! * [`MemoryStore`]: both, for hosts of one process. [`FileStore`]: both, for processes of one
 //!   machine.
@@ -12,29 +35,22 @@
 //!   it took. [`suspicion`]: signs that hosts are set up wrongly, and what is held off because of
 //!   them.
 //!
-//! # Conformance
+//! # Promises
+//!
+//! * Every event of an owned partition is handled at least once and in order. Events come again
+//!   after a failure, and those beyond the last checkpoint after a change of owner.
+//! * A checkpoint is never beyond what every handler has finished, never goes back, and is never
+//!   written by a host that lost the partition.
+//! * No handler starts with an event of a partition after the host knows, or can no longer prove
+//!   otherwise, that it lost it.
+//! * One slow or failing handler, partition or call to a store delays no other partition.
+//! * Nothing ends silently: what a host cannot go on with is in its [`Health`], its
+//!   [`HostEvents`] and the log.
+//!
+//! # A store of one's own
 //!
 //! With the feature `conformance` there is a suite that any [`Leaser`] and [`Checkpointer`] must
 //! pass, with each rule of the contracts as a named case.
-//!
-//! # Example
-//!
-//! ```
-//! use eventhubs_eph::{Acquire, Claim, Hold, LeaseToken, Leaser, MemoryStore, OwnerId};
-//! use eventhubs_protocol::PartitionId;
-//!
-//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-//! let store = MemoryStore::new();
-//! Leaser::ensure_store(&store).await?;
-//! let seen = Leaser::ensure(&store, PartitionId::from(0)).await?;
-//!
-//! let [first, second] = [(); 2].map(|()| Claim::new(OwnerId::unique(), LeaseToken::unique()));
-//! assert!(matches!(store.acquire(&seen, &first).await?, Acquire::Won(_)));
-//! // Who comes second with what both saw has lost a race, which is no error.
-//! assert!(matches!(store.acquire(&seen, &second).await?, Acquire::Lost(Some(_))));
-//! # Ok::<(), eventhubs_eph::StoreError>(())
-//! # }).unwrap();
-//! ```
 
 pub mod balance;
 mod checkpoint;
