@@ -109,11 +109,6 @@ impl Keeper {
         self.seat.give_up(reason);
     }
 
-    /// Whether it is over: nothing of it is left.
-    pub(crate) fn is_over(&self) -> bool {
-        self.over.borrow().is_some() || self.over.has_changed().is_err()
-    }
-
     /// Waits until it is over. Any number of times; ready at once when it is.
     ///
     /// Cancel safe.

@@ -184,6 +184,12 @@ impl Drop for Token {
     }
 }
 
+impl Keeper {
+    pub(super) fn is_over(&self) -> bool {
+        self.over.borrow().is_some()
+    }
+}
+
 /// How it ended: some time, or the clock of the test would run for ever.
 pub(super) async fn ended(keeper: &Keeper) -> Over {
     clock::within(seconds(3_600), keeper.over()).await.expect("it ends within the hour")
