@@ -38,11 +38,11 @@ pub(crate) struct Options {
     /// Partitions of the hub of an emulator that is started
     #[arg(long, default_value_t = 10)]
     partitions: u32,
-    /// Seconds that a lease lasts, 15 to 60: so long, partitions of a worker that died are without one
-    #[arg(long, default_value_t = 60)]
+    /// Seconds that a lease lasts, 15 to 60: so long, partitions of a worker that died stand still
+    #[arg(long, default_value_t = 30)]
     lease: u64,
-    /// Seconds from one look at all leases to the next
-    #[arg(long, default_value_t = 10)]
+    /// Seconds from one look at all leases to the next; hosts take 10 unless told otherwise
+    #[arg(long, default_value_t = 2)]
     scan: u64,
     /// Print every event that is handled
     #[arg(long)]

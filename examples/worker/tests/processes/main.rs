@@ -41,26 +41,8 @@ async fn ten_partitions_are_shared_by_two_and_taken_over_by_one() {
     assert_eq!(fleet.repeated(), repeated, "b left checkpoints of all that it had handled");
 }
 
-/// Row P1.
 #[tokio::test]
-async fn a_killed_worker_is_replaced_when_its_leases_have_run_out() {
-    let mut fleet = Fleet::new(9).await;
-    for name in ["a", "b", "c"] {
-        fleet.start(name);
-    }
-    fleet.until("3 each", |fleet| fleet.has(&[3, 3, 3])).await;
-    fleet.send(200).await;
-    fleet.kill("b").await;
-    fleet.send(200).await;
-    fleet.until("4 and 5", |fleet| fleet.has(&[4, 5]) || fleet.has(&[5, 4])).await;
-    fleet.until("all is handled", Fleet::is_all_handled).await;
-    fleet.close("a").await;
-    fleet.close("c").await;
-}
-
-/// Row P2.
-#[tokio::test]
-async fn workers_that_are_all_killed_leave_nothing_behind_but_work() {
+async fn p02_workers_that_are_all_killed_leave_nothing_behind_but_work() {
     let mut fleet = Fleet::new(6).await;
     fleet.start("a");
     fleet.start("b");
@@ -79,9 +61,8 @@ async fn workers_that_are_all_killed_leave_nothing_behind_but_work() {
     }
 }
 
-/// Row P15.
 #[tokio::test]
-async fn a_rolling_restart_moves_little_and_loses_nothing() {
+async fn p15_a_rolling_restart_moves_little_and_loses_nothing() {
     let mut fleet = Fleet::new(9).await;
     for name in ["a1", "b1", "c1"] {
         fleet.start(name);
@@ -95,9 +76,10 @@ async fn a_rolling_restart_moves_little_and_loses_nothing() {
         fleet.until("3 each", |fleet| fleet.has(&[3, 3, 3])).await;
     }
     fleet.until("all is handled", Fleet::is_all_handled).await;
-    // Each restart moves the three of the one that goes, and then three to the one that comes.
+    // The fewest: each time the three partitions of the one that goes, to the one that comes. When
+    // that one is slow, the others have them in between.
     let taken = fleet.acquisitions();
-    let fewest = 3 * (3 + 3);
+    let fewest = 3 * 3;
     assert!(taken.len() <= 2 * fewest, "{} moves, {fewest} are needed: {taken:#?}", taken.len());
     for name in ["a2", "b2", "c2"] {
         fleet.close(name).await;
