@@ -30,35 +30,19 @@ async fn ten_partitions_are_shared_by_two_and_taken_over_by_one() {
 
     let repeated = fleet.repeated();
     fleet.forget_acquisitions();
+    // In the midst of events, which go on.
+    let sending = fleet.begin_to_send(2_000);
+    let handled = fleet.handled_by("b") + 20;
+    fleet.until("b has some of them", |fleet| fleet.handled_by("b") >= handled).await;
     fleet.terminate("b").await;
     fleet.until("a has all again", |fleet| fleet.has(&[10])).await;
     // Not after the lease has run out: b gave its partitions back.
     let taken = fleet.acquisitions();
     assert!(taken.iter().all(|why| why.ends_with("nobody holds it")), "{taken:#?}");
-    fleet.send(100).await;
+    sending.await.unwrap();
     fleet.until("all is handled", Fleet::is_all_handled).await;
     fleet.close("a").await;
     assert_eq!(fleet.repeated(), repeated, "b left checkpoints of all that it had handled");
-}
-
-#[tokio::test]
-async fn p02_workers_that_are_all_killed_leave_nothing_behind_but_work() {
-    let mut fleet = Fleet::new(6).await;
-    fleet.start("a");
-    fleet.start("b");
-    fleet.until("3 each", |fleet| fleet.has(&[3, 3])).await;
-    fleet.send(200).await;
-    fleet.kill("a").await;
-    fleet.kill("b").await;
-    fleet.send(200).await;
-    for name in ["c", "d", "e"] {
-        fleet.start(name);
-    }
-    fleet.until("2 each", |fleet| fleet.has(&[2, 2, 2])).await;
-    fleet.until("all is handled", Fleet::is_all_handled).await;
-    for name in ["c", "d", "e"] {
-        fleet.close(name).await;
-    }
 }
 
 #[tokio::test]
