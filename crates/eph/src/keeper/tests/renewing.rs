@@ -4,7 +4,8 @@ use super::scripted::Fault;
 use super::stand::{Stand, ended, finish, level, partition, pump, seconds};
 use crate::clock;
 use crate::error::StoreErrorKind;
-use crate::lease::{Claim, Hold};
+use crate::keeper::Keeper;
+use crate::lease::{Acquire, Claim, Hold};
 use crate::leaser::Leaser;
 use crate::notice::HostEvent;
 use crate::owner::{LeaseToken, OwnerId};
@@ -196,6 +197,31 @@ async fn b17_a_foreign_write_that_keeps_the_token_is_no_loss() {
     assert_ne!(written.version, lease.version, "every version this owner knew is gone");
     clock::pause(seconds(65)).await;
     assert!(keeper.seat.may_handle() && !keeper.is_over());
+}
+
+#[tokio::test(start_paused = true)]
+async fn b18_a_claim_that_was_sent_twice_is_one_ownership() {
+    let stand = Stand::new().await;
+    let store = &stand.store.inner;
+    let seen = Leaser::ensure(store, partition()).await.unwrap();
+    let claim = Claim::new(stand.shared.owner.clone(), LeaseToken::unique());
+    // Something between host and store repeats the call, and the second answer arrives.
+    let asked = clock::moment();
+    store.acquire(&seen, &claim).await.unwrap();
+    let Acquire::Won(lease) = store.acquire(&seen, &claim).await.unwrap() else {
+        panic!("it is the same claim");
+    };
+    let pumping = pump(|seat| async move {
+        seat.attached();
+        seat.closing().await;
+    });
+    let keeper = Keeper::start_with(std::sync::Arc::clone(&stand.shared), lease, asked, pumping);
+    clock::pause(seconds(65)).await;
+    assert!(keeper.seat.may_handle() && !keeper.is_over());
+    assert_eq!((keeper.owner_level(), stand.lease().await.epoch), (level(1), level(1)));
+    keeper.release(CloseReason::Stopping);
+    assert_eq!(ended(&keeper).await.end, End::Released);
+    assert_eq!(stand.lease().await.owner, None);
 }
 
 #[tokio::test(start_paused = true)]
