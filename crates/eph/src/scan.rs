@@ -9,6 +9,6 @@ mod memory;
 mod rhythm;
 
 pub(crate) use claim::{Claimed, Outcome, claim};
-pub(crate) use look::{Found, Wish, look};
+pub(crate) use look::{Found, Told, Wish, look};
 pub(crate) use memory::{Intent, Memory};
 pub(crate) use rhythm::{Backoff, next_scan};

@@ -119,11 +119,14 @@ impl Task {
             self.look();
         }
         while let Some(work) = self.works.next().await {
+            // Before anything else: what comes next may have been cut short because of it.
+            if self.drain.is_none() && self.board.read(|machine| machine.goal()) != Goal::Run {
+                self.begin_drain();
+            }
             match work {
                 Work::Abandoned if self.drain.is_none() => return,
                 // Whoever stops or closes and then leaves means it.
-                Work::Abandoned => {}
-                Work::Goal => self.begin_drain(),
+                Work::Abandoned | Work::Goal => {}
                 Work::Due(number) if number == self.due => self.look(),
                 Work::Due(_) => {}
                 Work::Looked(found) => {
@@ -135,7 +138,7 @@ impl Task {
                 Work::Over(partition, over) => self.over(partition, over),
                 Work::Paused(is_paused) => self.paused(is_paused),
                 Work::PauseOver(number) => self.pause_over(number),
-                Work::LookCut | Work::Released | Work::Withdrawn | Work::DrainOver => {
+                Work::Released | Work::Withdrawn | Work::DrainOver => {
                     self.drained(&work);
                 }
             }
@@ -171,8 +174,8 @@ impl Task {
                 false => call.min(options.scan / 2),
             },
         };
-        let look = scan::look(Arc::clone(&self.shared), wish);
-        self.works.push(work::looked(&self.board, look));
+        let look = scan::look(Arc::clone(&self.shared), wish, work::told(&self.board));
+        self.works.push(work::looked(look));
     }
 
     fn look_in(&mut self, wait: Duration) {
@@ -201,12 +204,13 @@ impl Task {
     /// Deals with what a look found; whether the task ends.
     fn looked(&mut self, found: Found) -> bool {
         self.is_looking = false;
+        if self.drain.is_some() {
+            self.withdraw_once_more();
+            return false;
+        }
         let (now, random) = (clock::moment(), clock::random());
         self.tell(&found);
         self.board.facts(|facts| facts.found(&found, clock::now()));
-        if self.drain.is_some() {
-            return false;
-        }
         let took = now.monotonic.saturating_sub(found.began.monotonic);
         if self.is_starting() && !found.is_reached() {
             let error = found.error();

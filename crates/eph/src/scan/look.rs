@@ -1,13 +1,13 @@
 //! Looking at the hub and at the store: all that a plan needs.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use eventhubs_client::Error;
 use eventhubs_protocol::PartitionId;
-use futures_util::StreamExt;
-use futures_util::future::{join, join3};
-use futures_util::stream;
+use futures_util::future::{BoxFuture, Either, Shared as SharedFuture, join, join3, select};
+use futures_util::{StreamExt, stream};
 use tracing::Instrument;
 
 use crate::clock;
@@ -32,6 +32,9 @@ pub(crate) struct Wish {
     /// Time for the hub to answer.
     pub(crate) patience: Duration,
 }
+
+/// Ends when a look is not needed any more.
+pub(crate) type Told = SharedFuture<BoxFuture<'static, ()>>;
 
 /// What was found.
 #[derive(Clone, Debug)]
@@ -87,15 +90,17 @@ impl Found {
 }
 
 /// Looks. Every call has a deadline of its own, and those that do not need each other run at the same
-/// time.
+/// time. When `told` ends, nothing but the announcement is waited for: it could land after the host
+/// has withdrawn.
 ///
 /// Cancel safe, as the calls of stores are.
-pub(crate) async fn look(shared: Arc<Shared>, wish: Wish) -> Found {
+pub(crate) async fn look(shared: Arc<Shared>, wish: Wish, told: Told) -> Found {
     let span = tracing::debug_span!("scan", host = %shared.name);
     async move {
         let began = clock::moment();
         let hub = clock::within(wish.patience, shared.hub.runtime_information());
-        let (hub, sight) = join(hub, see(&shared, &wish)).await;
+        let (hub, sight) = join(unless(&told, hub), see(&shared, &wish, &told)).await;
+        let hub = hub.flatten();
         let silence = hub.is_none().then_some(wish.patience);
         let (partitions, hub) = match hub {
             Some(Ok(properties)) => (properties.partition_ids, None),
@@ -105,12 +110,14 @@ pub(crate) async fn look(shared: Arc<Shared>, wish: Wish) -> Found {
         let Sight { table, presence, is_complete, mut errors } = sight;
         let mut corrupt = Vec::new();
         let table = match table {
-            Some(table) => Some({
+            Some(table) => {
                 corrupt.clone_from(&table.corrupt);
-                let (table, failed) = complete(&shared, table, &partitions).await;
-                errors.extend(failed);
-                table
-            }),
+                let completed = unless(&told, complete(&shared, table, &partitions)).await;
+                completed.map(|(table, failed)| {
+                    errors.extend(failed);
+                    table
+                })
+            }
             None => None,
         };
         let announced = wish.presence;
@@ -140,36 +147,39 @@ struct Sight {
 }
 
 /// Looks at the store. One that is not there is made, once.
-async fn see(shared: &Shared, wish: &Wish) -> Sight {
+async fn see(shared: &Shared, wish: &Wish, told: &Told) -> Sight {
+    let nothing = |errors| Sight { table: None, presence: None, is_complete: false, errors };
     if wish.provision {
-        if let Err(errors) = provision(shared).await {
-            return Sight { table: None, presence: None, is_complete: false, errors };
-        }
-        return see_once(shared, wish).await;
+        return match unless(told, provision(shared)).await {
+            Some(Ok(())) => see_once(shared, wish, told).await,
+            Some(Err(errors)) => nothing(errors),
+            None => nothing(Vec::new()),
+        };
     }
-    let sight = see_once(shared, wish).await;
+    let sight = see_once(shared, wish, told).await;
     let is_gone = |error: &StoreError| error.kind() == StoreErrorKind::NotFound;
     match sight.errors.iter().any(is_gone) {
         false => sight,
-        true => match provision(shared).await {
-            Ok(()) => see_once(shared, wish).await,
-            Err(errors) => Sight { errors, ..sight },
+        true => match unless(told, provision(shared)).await {
+            Some(Ok(())) => see_once(shared, wish, told).await,
+            Some(Err(errors)) => nothing(errors),
+            None => sight,
         },
     }
 }
 
-async fn see_once(shared: &Shared, wish: &Wish) -> Sight {
+async fn see_once(shared: &Shared, wish: &Wish, told: &Told) -> Sight {
     let leaser = &shared.leaser;
     let (announced, leases, presences) = join3(
         answered(shared, StoreOperation::Presence, leaser.announce(&wish.presence)),
-        answered(shared, StoreOperation::List, leaser.leases()),
-        answered(shared, StoreOperation::Presence, leaser.presences()),
+        unless(told, answered(shared, StoreOperation::List, leaser.leases())),
+        unless(told, answered(shared, StoreOperation::Presence, leaser.presences())),
     )
     .await;
     let mut errors = Vec::new();
     let is_announced = announced.map_err(|error| errors.push(error)).is_ok();
-    let presence = presences.map_err(|error| errors.push(error)).ok();
-    let table = leases.map_err(|error| errors.push(error)).ok();
+    let presence = presences.and_then(|seen| seen.map_err(|error| errors.push(error)).ok());
+    let table = leases.and_then(|seen| seen.map_err(|error| errors.push(error)).ok());
     let is_complete = is_announced && presence.is_some() && table.is_some();
     Sight { table, presence: presence.flatten(), is_complete, errors }
 }
@@ -216,6 +226,14 @@ async fn complete(
     let mut table = LeaseTable::new(date, leases);
     table.corrupt = corrupt;
     (table, errors)
+}
+
+/// What `work` gives, unless it is not needed any more.
+async fn unless<T>(told: &Told, work: impl Future<Output = T>) -> Option<T> {
+    match select(told.clone(), pin!(work)).await {
+        Either::Left(_) => None,
+        Either::Right((output, _)) => Some(output),
+    }
 }
 
 /// What a call to the store gives, by the deadline of calls.

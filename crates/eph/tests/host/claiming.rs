@@ -2,7 +2,8 @@
 
 use eventhubs_eph::balance::TakeReason;
 use eventhubs_eph::{
-    EpochMode, HostEvent, HostOptions, HostState, Leaser, Problem, StoreErrorKind, StoreOperation,
+    CloseReason, EpochMode, HostEvent, HostOptions, HostState, Leaser, Misconfiguration, Problem,
+    StoreErrorKind, StoreOperation,
 };
 use tokio::time::Instant;
 
@@ -236,4 +237,57 @@ async fn b19_a_lease_of_a_former_life_runs_out_before_it_is_taken() {
     world.settles(&[&host], seconds(50)).await;
     let numbers = host.statistics();
     assert_eq!((numbers.acquired_expired, numbers.acquired_own), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn b04_a_lease_that_was_deleted_is_claimed_anew_at_a_higher_level() {
+    let world = World::new(2).await;
+    let host = world.host(options());
+    let mut events = host.host_events();
+    host.start_nonblocking().expect("it is idle");
+    world.settles(&[&host], seconds(40)).await;
+    for level in 2..5 {
+        // With it the store loses the level.
+        Leaser::delete(&world.store, 0.into()).await.expect("it is deleted");
+        until(seconds(40), || {
+            let found = host.health().partitions;
+            let is_new = |it: &eventhubs_eph::PartitionHealth| {
+                it.partition == 0.into() && it.owner_level.as_i64() >= level
+            };
+            found.iter().any(is_new).then_some(()).ok_or(found)
+        })
+        .await;
+        world.append(0, 1);
+        world.handles_all(seconds(10)).await;
+    }
+    let lost = drain(&mut events).into_iter().filter_map(|event| match event {
+        HostEvent::Lost { partition, reason } => Some((partition.as_u16(), reason)),
+        _ => None,
+    });
+    assert_eq!(lost.collect::<Vec<_>>(), [(0, CloseReason::LeaseLost); 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn b12_hosts_with_two_stores_notice_it_and_stop_fighting() {
+    let world = World::new(2).await;
+    let other = crate::support::store::Store::new();
+    let first = world.host(options().with_name("a"));
+    let second = world.host_on(&other, options().with_name("b"));
+    let mut events = [first.host_events(), second.host_events()];
+    first.start_nonblocking().expect("it is idle");
+    second.start_nonblocking().expect("it is idle");
+    pass(seconds(1_200)).await;
+    let told: Vec<_> = events.iter_mut().flat_map(drain).collect();
+    let is_told = told.iter().any(|event| {
+        matches!(event, HostEvent::Misconfigured(Misconfiguration::SecondStore { .. }))
+    });
+    assert!(is_told, "{told:?}");
+    let stolen = |host: &eventhubs_eph::EventProcessorHost| {
+        host.statistics().lost(CloseReason::Stolen)
+            + host.statistics().lost(CloseReason::LevelRefused)
+    };
+    let before = stolen(&first) + stolen(&second);
+    pass(seconds(600)).await;
+    let later = stolen(&first) + stolen(&second) - before;
+    assert!(later <= 6, "{later} thefts of two partitions in ten minutes, {before} before");
 }

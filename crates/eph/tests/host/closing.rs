@@ -245,3 +245,19 @@ fn p13_a_runtime_that_goes_takes_the_host_with_it_and_nothing_panics() {
     });
     drop((host, world));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_announcement_that_lands_late_is_withdrawn() {
+    let world = World::new(2).await;
+    let host = world.started(options());
+    world.settles(&[&host], seconds(40)).await;
+    world.store.late(seconds(2));
+    let begun = world.store.calls(StoreOperation::Presence);
+    while world.store.calls(StoreOperation::Presence) == begun {
+        pass(std::time::Duration::from_millis(10)).await;
+    }
+    within_paused(host.stop()).await.expect("it stops");
+    pass(seconds(5)).await;
+    let presences = world.store.inner().presences().await.expect("it is there");
+    assert_eq!(presences.expect("it keeps them").present().count(), 0);
+}

@@ -60,6 +60,20 @@ async fn a_pause_that_lasts_gives_the_partitions_to_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn short_pauses_do_not_add_up() {
+    let world = World::new(2).await;
+    let host = world.started(options());
+    world.settles(&[&host], seconds(40)).await;
+    for _ in 0..5 {
+        host.pause();
+        pass(seconds(50)).await;
+        host.resume();
+        pass(seconds(1)).await;
+    }
+    assert_eq!(host.statistics().lost_total(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pause_without_a_limit_keeps_partitions_for_good() {
     let world = World::new(2).await;
     let host = world.started(options().with_pause_max(None));

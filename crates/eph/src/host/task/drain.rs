@@ -34,8 +34,8 @@ pub(super) struct Drain {
     releasing: usize,
     /// Withdrawals on their way.
     withdrawing: usize,
-    /// Whether an announcement may land after the host was withdrawn.
-    was_announcing: bool,
+    /// Whether the host may be announced after it was withdrawn.
+    is_announcing: bool,
     is_over: bool,
 }
 
@@ -44,7 +44,7 @@ impl Task {
         self.drain = Some(Drain {
             releasing: 0,
             withdrawing: 0,
-            was_announcing: self.is_looking,
+            is_announcing: self.is_looking,
             is_over: false,
         });
         self.release_all(CloseReason::Stopping);
@@ -87,18 +87,20 @@ impl Task {
         }));
     }
 
+    /// The announcement of the last look is through, whatever became of it.
+    pub(super) fn withdraw_once_more(&mut self) {
+        if self.drain.as_mut().is_some_and(|drain| std::mem::take(&mut drain.is_announcing)) {
+            self.withdraw();
+        }
+    }
+
     pub(super) fn drained(&mut self, work: &Work) {
-        self.is_looking &= !matches!(work, Work::LookCut);
         let Some(drain) = &mut self.drain else { return };
         match work {
             Work::Released => drain.releasing -= 1,
             Work::Withdrawn => drain.withdrawing -= 1,
             Work::DrainOver => drain.is_over = true,
             _ => {}
-        }
-        let Drain { withdrawing, was_announcing, .. } = drain;
-        if *withdrawing == 0 && std::mem::take(was_announcing) {
-            self.withdraw();
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eventhubs_protocol::PartitionId;
+use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use tokio::sync::watch;
 
@@ -13,7 +14,7 @@ use crate::clock;
 use crate::host::board::Board;
 use crate::host::state::Goal;
 use crate::keeper::{Keeper, Over};
-use crate::scan::{Claimed, Found};
+use crate::scan::{Claimed, Found, Told};
 
 /// Something that happened.
 pub(super) enum Work {
@@ -24,8 +25,6 @@ pub(super) enum Work {
     /// It is time for a look.
     Due(u64),
     Looked(Box<Found>),
-    /// A look was ended because the host stops.
-    LookCut,
     Claimed(Box<Claimed>),
     Over(PartitionId, Over),
     /// The host is paused, or not any more.
@@ -58,22 +57,17 @@ pub(super) fn goal(board: &Board) -> Working {
 }
 
 /// Ends when the host is to stop or to close.
-fn told(board: &Board) -> impl Future<Output = ()> + use<> {
+pub(super) fn told(board: &Board) -> Told {
     let mut standing = board.subscribe();
-    async move {
+    let told = async move {
         // The board outlives its task.
         let _ = standing.wait_for(|standing| standing.machine.goal() != Goal::Run).await;
-    }
+    };
+    told.boxed().shared()
 }
 
-pub(super) fn looked(board: &Board, look: impl Future<Output = Found> + Send + 'static) -> Working {
-    let told = told(board);
-    Box::pin(async move {
-        match select(Box::pin(look), Box::pin(told)).await {
-            Either::Left((found, _)) => Work::Looked(Box::new(found)),
-            Either::Right(_) => Work::LookCut,
-        }
-    })
+pub(super) fn looked(look: impl Future<Output = Found> + Send + 'static) -> Working {
+    Box::pin(async { Work::Looked(Box::new(look.await)) })
 }
 
 pub(super) fn due(number: u64, wait: Duration) -> Working {

@@ -46,6 +46,8 @@ struct Faults {
     rules: Vec<Rule>,
     calls: BTreeMap<String, u64>,
     corrupt: BTreeSet<PartitionId>,
+    /// Time an announcement takes, whether or not anybody waits for it.
+    late: Option<Duration>,
 }
 
 impl Store {
@@ -106,6 +108,11 @@ impl Store {
     /// Has the lease of a partition not be readable until it is ensured.
     pub(crate) fn corrupt(&self, partition: u16) {
         self.faults().corrupt.insert(partition.into());
+    }
+
+    /// Has announcements take this long, and take effect even when nobody waits for them any more.
+    pub(crate) fn late(&self, span: Duration) {
+        self.faults().late = Some(span);
     }
 
     /// How often it was called like that.
@@ -215,7 +222,17 @@ impl Leaser for Store {
     }
 
     async fn announce(&self, presence: &Presence) -> Result<bool, StoreError> {
-        self.call(StoreOperation::Presence, None, self.inner.announce(presence)).await
+        let late = self.faults().late;
+        let Some(span) = late else {
+            return self.call(StoreOperation::Presence, None, self.inner.announce(presence)).await;
+        };
+        let (inner, presence) = (self.inner.clone(), presence.clone());
+        self.strike(StoreOperation::Presence, None);
+        let announcing = tokio::spawn(async move {
+            super::pass(span).await;
+            inner.announce(&presence).await
+        });
+        announcing.await.expect("no panic")
     }
 
     async fn presences(&self) -> Result<Option<PresenceTable>, StoreError> {
