@@ -12,6 +12,7 @@ async fn p16_ten_thousand_starts_and_stops_leave_nothing_behind() {
     let world = World::new(1).await;
     let before = tasks();
     let host = world.host(HostOptions::default());
+    let holders = world.store.holders();
     let mut most = 0;
     for cycle in 0..CYCLES {
         host.start_nonblocking().expect("it is idle");
@@ -33,6 +34,7 @@ async fn p16_ten_thousand_starts_and_stops_leave_nothing_behind() {
         }
     }
     assert!(tasks() <= most, "{} tasks, and {most} after a tenth", tasks());
+    assert_eq!(world.store.holders(), holders, "no part of a former start is left");
     let snapshot = world.emulator.snapshot().await;
     assert!(snapshot.connections.len() <= 1, "{}", snapshot.connections.len());
     let links = snapshot.connections.iter().flat_map(|connection| &connection.links);
@@ -41,6 +43,7 @@ async fn p16_ten_thousand_starts_and_stops_leave_nothing_behind() {
     within_paused(host.close()).await.expect("it closes");
     drop(host);
     only_tasks(before).await;
+    assert_eq!(world.store.holders(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -53,5 +56,6 @@ async fn hosts_that_are_made_and_closed_leave_nothing_behind() {
         within_paused(host.close()).await.expect("it closes");
     }
     only_tasks(before).await;
+    assert_eq!(world.store.holders(), 1);
     assert!(world.emulator.snapshot().await.connections.is_empty());
 }

@@ -60,6 +60,11 @@ impl Store {
         Self { inner: self.inner.clone(), faults: Arc::default() }
     }
 
+    /// How many hold it: the test itself, and every part of a host that could call it.
+    pub(crate) fn holders(&self) -> usize {
+        Arc::strong_count(&self.faults)
+    }
+
     /// What stands behind the faults.
     pub(crate) fn inner(&self) -> &dyn Leaser {
         &self.inner
