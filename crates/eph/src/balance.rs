@@ -109,6 +109,10 @@ fn is_own(view: &View, lease: &Lease) -> bool {
     lease.holder(view.date()) == Some(&view.own)
 }
 
+fn may_take(view: &View, lease: &Lease) -> bool {
+    !view.refused.contains(&lease.partition)
+}
+
 /// What this host holds and should not.
 fn releases(view: &View, leases: &[&Lease]) -> Vec<Release> {
     let maximum = view.maximum.map_or(usize::MAX, |maximum| maximum as usize);
@@ -133,7 +137,7 @@ fn releases(view: &View, leases: &[&Lease]) -> Vec<Release> {
 fn regained(view: &View, leases: &[&Lease]) -> Vec<Take> {
     let is_forgotten =
         |lease: &&&Lease| is_own(view, lease) && !view.kept.contains(&lease.partition);
-    let own = leases.iter().filter(is_forgotten);
+    let own = leases.iter().filter(is_forgotten).filter(|lease| may_take(view, lease));
     own.map(|lease| Take::new(lease.partition, TakeReason::Own)).collect()
 }
 
@@ -146,6 +150,7 @@ fn left_over(view: &View, leases: &[&Lease]) -> Option<Take> {
     let idle: Vec<_> = leases
         .iter()
         .filter(|lease| lease.is_free(view.date()) && !view.kept.contains(&lease.partition))
+        .filter(|lease| may_take(view, lease))
         .map(|lease| (lease.partition, view.idle.scans(lease.partition)))
         .filter(|(_, scans)| *scans >= PATIENCE_SCANS)
         .collect();
@@ -196,7 +201,7 @@ impl Pool {
         let date = view.date();
         let mut free: Vec<Take> = leases
             .iter()
-            .filter(|lease| lease.is_free(date))
+            .filter(|lease| lease.is_free(date) && may_take(view, lease))
             .map(|lease| {
                 let reason = match &lease.owner {
                     Some(owner) => TakeReason::Expired { owner: owner.clone() },
@@ -211,8 +216,10 @@ impl Pool {
         rich.sort_by_key(|host| std::cmp::Reverse(host.surplus()));
         let mut surplus = Vec::new();
         for host in rich {
-            let mut held: Vec<_> =
-                leases.iter().filter(|lease| lease.holder(date) == Some(host.owner)).collect();
+            let mut held: Vec<_> = leases
+                .iter()
+                .filter(|lease| lease.holder(date) == Some(host.owner) && may_take(view, lease))
+                .collect();
             scatter(&mut held, view.random, strategy);
             let reason = || TakeReason::Surplus {
                 owner: host.owner.clone(),

@@ -56,6 +56,8 @@ pub struct View {
     pub is_first_scan: bool,
     /// Partitions whose ownership has not ended on this host, in whatever state.
     pub kept: BTreeSet<PartitionId>,
+    /// Partitions that this host leaves to others for good. It takes others in their place.
+    pub refused: BTreeSet<PartitionId>,
     /// This host's weight. 0 holds nothing and gives back what it has. Other weights than 1 need
     /// [`Strategy::Quota`], because others have to know them.
     pub weight: u32,
@@ -82,6 +84,7 @@ impl View {
             presence: None,
             is_first_scan: false,
             kept: BTreeSet::new(),
+            refused: BTreeSet::new(),
             weight: 1,
             maximum: None,
             strategy: Strategy::default(),

@@ -88,21 +88,14 @@ impl Memory {
         }
         self.cap = self.cap(&table, &intent.own);
         self.held_off.retain(|_, until| *until > now);
-        // What this host leaves to others does not count for what it should have: it would wait for
-        // that for ever and take nothing in its place.
-        let counts = |partition: &PartitionId| !self.stopped.contains(partition);
-        let partitions = found.partitions.iter().copied().filter(counts).collect();
-        let corrupt = table.corrupt;
-        let leases = table.leases.into_iter().filter(|lease| counts(&lease.partition)).collect();
-        let mut table = LeaseTable::new(table.date, leases);
-        table.corrupt = corrupt;
-        let mut view = View::new(intent.own, partitions, table);
+        let mut view = View::new(intent.own, found.partitions.clone(), table);
         view.idle = self.idle.clone();
         view.is_complete = found.is_complete;
         view.presence = found.presence.clone();
         view.is_first_scan = self.is_unknown(found.began.monotonic, found.announced.duration);
         view.kept = intent.kept;
         view.kept.extend(self.held_off.keys());
+        view.refused.clone_from(&self.stopped);
         view.weight = intent.weight;
         view.maximum = intent.maximum;
         view.strategy = intent.strategy;

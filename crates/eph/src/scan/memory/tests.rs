@@ -143,16 +143,16 @@ fn a_level_is_above_all_that_were_heard_of() {
 #[test]
 fn a_partition_that_was_stopped_is_left_to_others_and_they_can_see_it() {
     let mut memory = known();
-    memory.stop(2.into());
+    memory.stop(5.into());
     let intent = || Intent { kept: BTreeSet::from([0.into(), 1.into()]), ..intent() };
-    let holders = [Some("a"), Some("a"), None, Some("b"), Some("b"), Some("b")];
+    let holders = [Some("a"), Some("a"), Some("b"), Some("b"), Some("b"), None];
     assert!(taken(&memory.plan(&found(&holders), intent(), at(1))).is_empty());
     assert_eq!(memory.maximum(None), Some(2), "there is nothing else to take");
     assert_eq!(memory.maximum(Some(1)), Some(1));
 
-    // Somebody has it: the share is as it was.
+    // Somebody has it: this host takes another one in its place.
     let holders = [Some("a"), Some("a"), Some("b"), Some("b"), Some("b"), Some("b")];
-    assert_eq!(taken(&memory.plan(&found(&holders), intent(), at(2))), [] as [u16; 0]);
+    assert_eq!(taken(&memory.plan(&found(&holders), intent(), at(2))), [4]);
     assert_eq!(memory.maximum(None), None);
 }
 
