@@ -4,17 +4,25 @@
 #[path = "../sqlite.rs"]
 mod sqlite;
 
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use eventhubs_client::PartitionId;
 use eventhubs_eph::conformance::{self, Subject};
 use eventhubs_eph::{
-    Acquire, Checkpointer, Claim, Fence, LeaseToken, Leaser, OwnerId, StoreErrorKind,
+    Acquire, Checkpointer, Claim, Fence, Hold, LeaseToken, Leaser, OwnerId, StoreErrorKind,
 };
 use rusqlite::Connection;
 use sqlite::SqliteStore;
 use tempfile::TempDir;
+
+/// Where another process finds the database, when this is one.
+const DATABASE: &str = "EVENTHUBS_WORKER_TEST_DATABASE";
+/// How often it owns the partition.
+const TURNS: usize = 15;
 
 struct Database(TempDir);
 
@@ -113,6 +121,70 @@ async fn the_clock_is_never_behind_a_lease() {
     assert_eq!(table.date, table.leases[0].renewed);
     let other = Leaser::ensure(&store, PartitionId::from(2)).await.unwrap();
     assert_eq!(other.renewed, table.date);
+}
+
+/// As another process: owns a partition by turns with others, and says each level that it got.
+/// Otherwise it does nothing.
+#[tokio::test]
+async fn child_takes_turns() {
+    let Some(file) = std::env::var_os(DATABASE) else { return };
+    let store = SqliteStore(file.into());
+    let owner = OwnerId::unique();
+    let mut turns = 0;
+    while turns < TURNS {
+        let seen = store.leases().await.unwrap().lease(PartitionId::from(0)).cloned().unwrap();
+        let claim = Claim::new(owner.clone(), LeaseToken::unique());
+        let Acquire::Won(lease) = store.acquire(&seen, &claim).await.unwrap() else { continue };
+        println!("level {}", lease.epoch);
+        if let Hold::Kept(kept) = store.renew(&lease).await.unwrap() {
+            assert!(kept.is_generation_of(&lease), "{kept:?} is of another");
+            store.release(&kept).await.unwrap();
+        }
+        turns += 1;
+    }
+}
+
+/// Locks between connections of one process are another thing than those between processes.
+#[tokio::test]
+async fn processes_share_a_database_also_when_one_is_killed() {
+    let database = Database::new();
+    let store = database.store();
+    Leaser::ensure_store(&store).await.unwrap();
+    Leaser::ensure(&store, PartitionId::from(0)).await.unwrap();
+    let mut children: Vec<Child> = (0..3).map(|_| child(&store)).collect();
+    let mut killed = BufReader::new(children[0].stdout.take().unwrap()).lines();
+    let mut levels: Vec<i64> = level(&killed.next().unwrap().unwrap()).into_iter().collect();
+    while levels.len() < 3 {
+        levels.extend(level(&killed.next().unwrap().unwrap()));
+    }
+    children[0].kill().unwrap();
+    levels.extend(killed.map_while(Result::ok).filter_map(|line| level(&line)));
+    for mut child in children.drain(1..) {
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        levels.extend(lines.map_while(Result::ok).filter_map(|line| level(&line)));
+        assert!(child.wait().unwrap().success());
+    }
+    children[0].wait().unwrap();
+    let last = store.leases().await.unwrap().leases[0].epoch.as_i64();
+    let distinct: BTreeSet<i64> = levels.iter().copied().collect();
+    assert_eq!(distinct.len(), levels.len(), "a level was given twice: {levels:?}");
+    // The one that was killed may have won and not said so.
+    let said = i64::try_from(levels.len()).unwrap();
+    assert!(last == said || last == said + 1, "{said} ownerships ended at level {last}");
+}
+
+fn child(store: &SqliteStore) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child_takes_turns", "--nocapture"])
+        .env(DATABASE, &store.0)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// The level in a line that tells of one. The harness may write before it.
+fn level(line: &str) -> Option<i64> {
+    line.split_once("level ")?.1.trim().parse().ok()
 }
 
 /// A database that somebody else keeps locked is busy, which is a fault that passes.
