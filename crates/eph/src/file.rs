@@ -55,6 +55,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A file that cannot be read is left alone and reported, for its partition only; ensuring the
 /// lease or deleting the checkpoint moves it into the folder `quarantine`.
 ///
+/// A process that is stopped, not ended, in the middle of a call keeps the lock it has: others cannot
+/// change that partition until it goes on or is killed, and are told
+/// [`Contended`](StoreErrorKind::Contended).
+///
 /// A call whose future is dropped goes on to its end on a thread of the runtime. Network file
 /// systems are not for this: their locks and dates are promises of many machines.
 ///

@@ -26,7 +26,7 @@ use crate::lease::{Hold, Lease};
 use crate::notice::HostEvent;
 use crate::ownership::{Action, End, Moment, Refusal};
 use crate::partition::CloseReason;
-use crate::seat::{Refused, Reports, Seat};
+use crate::seat::{Reports, Seat};
 
 /// Everything one ownership needs. Dropping it ends what it began.
 pub(super) struct Task {

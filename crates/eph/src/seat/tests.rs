@@ -117,3 +117,34 @@ fn calls_of_one_handler_are_told_once_with_the_age_of_the_oldest() {
     running.end(slow);
     assert_eq!(running.list(6_000).longest, None);
 }
+
+#[test]
+fn once_it_may_not_it_never_may_again_whichever_thread_asks() {
+    let seat = seat();
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let mut was_refused = false;
+                loop {
+                    let was_ended = ended.load(Ordering::SeqCst);
+                    let may = seat.may_handle();
+                    assert!(!(was_refused && may), "it came back");
+                    assert!(!(was_ended && may), "it had ended before");
+                    was_refused = !may;
+                    if was_ended {
+                        break;
+                    }
+                }
+            });
+        }
+        for turn in 0..2_000 {
+            let asked = clock::moment();
+            seat.with(|ownership| match turn {
+                1_999 => ownership.lost(asked),
+                _ => ownership.renewed(asked, clock::moment()),
+            });
+        }
+        ended.store(true, Ordering::SeqCst);
+    });
+}

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use eventhubs_client::Hub;
 use eventhubs_emulator::{Config, Emulator};
-use eventhubs_eph::{Checkpointer, FileStore, Leaser, StoreErrorKind};
+use eventhubs_eph::{Checkpointer, FileStore, Leaser, OwnerId, StoreError, StoreErrorKind};
 use eventhubs_protocol::{ConsumerGroup, HubName, PartitionId};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -64,12 +64,21 @@ async fn checkpoints(store: &FileStore) -> BTreeMap<PartitionId, i64> {
 async fn stop_without_locks(log: &mut Log, store: &FileStore) {
     loop {
         log.signal("stopped", "STOP");
-        match store.load(PartitionId::from(0)).await {
-            Ok(_) => return,
+        match is_open(store).await {
+            Ok(()) => return,
             Err(error) => assert_eq!(error.kind(), StoreErrorKind::Contended, "{error}"),
         }
         log.signal("stopped", "CONT");
     }
+}
+
+/// Whether every lock of the store can be had.
+async fn is_open(store: &FileStore) -> Result<(), StoreError> {
+    for partition in partitions() {
+        store.load(partition).await?;
+    }
+    // The presences have one too.
+    store.withdraw(&OwnerId::unique()).await
 }
 
 /// Waits until checkpoints have come that far.
