@@ -33,6 +33,10 @@ const EXAMPLES: &[(&str, &[&str])] = &[
 /// A step: its name and what it does.
 type Step = (&'static str, fn(&Workspace) -> Result<Tally, Failure>);
 
+/// Waits for most of its time, so that the tool of [`DENY`] can be built beside it.
+const CHAOS: &str = "chaos";
+const DENY: &str = "deny";
+
 const STEPS: &[Step] = &[
     ("fmt", format),
     ("tidy", |workspace| tidy::run(workspace, &[])),
@@ -47,9 +51,9 @@ const STEPS: &[Step] = &[
     ("interop", |workspace| interop::run(workspace, &["--quick".to_owned()])),
     ("live view", page::run),
     ("sim", sim::seeds),
-    ("chaos", chaos::seeds),
+    (CHAOS, chaos::seeds),
     ("bench", |workspace| bench::run(workspace, &["--check".to_owned()])),
-    ("deny", deny::check),
+    (DENY, deny::check),
 ];
 
 /// What one step took and counted.
@@ -70,10 +74,16 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<Tally, 
     let steps = STEPS.iter().chain(with_drills.then_some(&drills));
     let whole = Stopwatch::start();
     let mut done = Vec::new();
+    let mut building = None;
     for &(name, step) in steps {
         terminal::line(format_args!("\n== {name}"));
         let watch = Stopwatch::start();
-        let outcome = step(workspace);
+        let ready = match name {
+            CHAOS => deny::begin(workspace).map(|begun| building = begun),
+            DENY => building.take().map_or(Ok(()), |building| building.finish(workspace)),
+            _ => Ok(()),
+        };
+        let outcome = ready.and_then(|()| step(workspace));
         let seconds = watch.seconds();
         match outcome {
             Ok(tally) => done.push(Done { name, seconds, tally }),

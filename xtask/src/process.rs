@@ -59,6 +59,22 @@ pub(crate) fn watch(
     child.wait().map_err(|error| Failure::io(shown(command), &error))
 }
 
+/// The same command, to run with whatever processor time nothing else wants.
+pub(crate) fn behind(command: &Command) -> Command {
+    let mut nice = Command::new("nice");
+    nice.args(["-n", "19"]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => nice.env(name, value),
+            None => nice.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        nice.current_dir(folder);
+    }
+    nice
+}
+
 /// How a program under a time limit ended.
 #[derive(Debug)]
 pub(crate) enum Ending {
@@ -135,6 +151,14 @@ mod tests {
         command.args(["-f", "/dev/null"]);
         let (ending, _) = limited(&mut command, Duration::from_millis(50)).expect("tail runs");
         assert!(matches!(ending, Ending::TimedOut));
+    }
+
+    #[test]
+    fn what_runs_behind_is_the_same_command_and_nice() {
+        let mut command = shell("nice; pwd; echo \"$GIVEN ${PATH_INFO-gone}\"");
+        command.env("GIVEN", "given").env_remove("PATH_INFO").current_dir("/");
+        let output = capture(&mut behind(&command)).expect("sh runs");
+        assert_eq!(output, "19\n/\ngiven gone\n");
     }
 
     #[test]
