@@ -43,11 +43,37 @@ pub enum Bug {
     RenewLate,
     /// A new owner begins at the end and not at the checkpoint.
     StartAtTheEnd,
+    /// A partition is kept however long there is no receiver.
+    KeepWithoutLink,
+    /// A partition that is stolen again and again is taken again at once.
+    NoHoldOff,
+    /// Nobody is told that a partition is stolen again and again.
+    NoWarning,
+    /// Epochs follow the store alone: what was seen is forgotten, what the broker says not heeded.
+    EpochFromTable,
+    /// The partitions of the hub are asked for once.
+    ForgetAdded,
+    /// A host that finds no store does not scan any more.
+    StoreGoneEndsScans,
+    /// The host takes more than its maximum.
+    IgnoreMaximum,
+    /// The host says that its weight is 1 whatever it is.
+    IgnoreWeight,
+    /// A lease that is gone counts as a renewal that failed.
+    IgnoreGone,
+    /// The fence goes by the time of day.
+    TrustWallClock,
+    /// The lease is read again before a checkpoint is written, whoever has it.
+    RefreshToken,
+    /// What was stolen is attached again, with the next epoch.
+    ReattachStolen,
+    /// An ownership that ended is still counted as kept.
+    ForgetPartition,
 }
 
 impl Bug {
     /// All of them, by name.
-    pub const ALL: [(&str, Self); 20] = [
+    pub const ALL: [(&str, Self); 33] = [
         ("skip-fence", Self::SkipFence),
         ("ignore-clock-jump", Self::IgnoreClockJump),
         ("checkpoint-without-token", Self::CheckpointWithoutToken),
@@ -68,5 +94,18 @@ impl Bug {
         ("steal-from-itself", Self::StealFromItself),
         ("renew-late", Self::RenewLate),
         ("start-at-the-end", Self::StartAtTheEnd),
+        ("keep-without-link", Self::KeepWithoutLink),
+        ("no-hold-off", Self::NoHoldOff),
+        ("no-warning", Self::NoWarning),
+        ("epoch-from-table", Self::EpochFromTable),
+        ("forget-added", Self::ForgetAdded),
+        ("store-gone-ends-scans", Self::StoreGoneEndsScans),
+        ("ignore-maximum", Self::IgnoreMaximum),
+        ("ignore-weight", Self::IgnoreWeight),
+        ("ignore-gone", Self::IgnoreGone),
+        ("trust-wall-clock", Self::TrustWallClock),
+        ("refresh-token", Self::RefreshToken),
+        ("reattach-stolen", Self::ReattachStolen),
+        ("forget-partition", Self::ForgetPartition),
     ];
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use eventhubs_eph::balance::Strategy;
 use eventhubs_eph::ownership::EpochMode;
 
-use crate::plan::{Deed, Plan};
+use crate::plan::{Deed, Plan, Role};
 use crate::random::Random;
 use crate::seeds;
 use crate::{Report, World};
@@ -18,6 +18,9 @@ pub enum Leave {
     Stop,
     /// Without a word.
     Crash,
+    /// One after the other every 30 s, each giving everything back, with another one in its place
+    /// five seconds later.
+    Replaced,
 }
 
 /// Median and 99th percentile of seconds, and median of moves.
@@ -41,6 +44,10 @@ pub struct Cell {
     pub reference: Option<[Figures; 3]>,
     /// The limit of the 99th percentile for quota.
     pub limit: u64,
+    /// The most moves for quota.
+    pub moves_max: u32,
+    /// Seconds that a partition may be without an owner, for quota.
+    pub orphan_max: u64,
 }
 
 impl Cell {
@@ -52,9 +59,17 @@ impl Cell {
         minimum: u32,
         reference: [Figures; 3],
     ) -> Self {
-        let limit = reference[2].1 + 10;
-        let reference = Some(reference);
-        Self { name, partitions, hosts, leave: Leave::Crash, minimum, reference, limit }
+        Self {
+            name,
+            partitions,
+            hosts,
+            leave: Leave::Crash,
+            minimum,
+            reference: Some(reference),
+            limit: reference[2].1 + 10,
+            moves_max: minimum + MOVES_SLACK,
+            orphan_max: ORPHAN_MAX,
+        }
     }
 
     /// 128 partitions: three scans, and after a crash the lease before that.
@@ -65,12 +80,56 @@ impl Cell {
         minimum: u32,
         limit: u64,
     ) -> Self {
-        Self { name, partitions: 128, hosts, leave, minimum, reference: None, limit }
+        Self {
+            name,
+            partitions: 128,
+            hosts,
+            leave,
+            minimum,
+            reference: None,
+            limit,
+            moves_max: minimum + MOVES_SLACK,
+            orphan_max: ORPHAN_MAX,
+        }
+    }
+
+    /// A rolling restart, where each partition has to move once and may twice, and none may be
+    /// without an owner for more than two scans.
+    const fn rolling(name: &'static str, partitions: u16, hosts: usize) -> Self {
+        let minimum = partitions as u32;
+        Self {
+            name,
+            partitions,
+            hosts: (hosts, hosts),
+            leave: Leave::Replaced,
+            minimum,
+            reference: None,
+            limit: 40,
+            moves_max: 2 * minimum,
+            orphan_max: 20,
+        }
+    }
+
+    /// What an outcome of the default strategy is not as it should be.
+    #[must_use]
+    pub fn misses(&self, outcome: &Outcome) -> Vec<&'static str> {
+        let misses = [
+            (outcome.rare > self.limit, "too slow"),
+            (outcome.moves_max > self.moves_max, "too many moves"),
+            (outcome.orphaned.as_secs() > self.orphan_max, "too long without an owner"),
+        ];
+        misses.into_iter().filter(|(is_missed, _)| *is_missed).map(|(_, text)| text).collect()
     }
 }
 
+/// Moves that the default strategy may be above the minimum.
+const MOVES_SLACK: u32 = 3;
+
+/// What ends is owned again two scans later: one that sees it, and one whose claim was lost.
+const ORPHAN_MAX: u64 = 21;
+
 /// The cells.
-pub const CELLS: [Cell; 13] = [
+pub const CELLS: [Cell; 15] = [
     Cell::known("cold 32/4", 32, (0, 4), 32, [(79, 86, 32), (9, 17, 66), (19, 26, 32)]),
     Cell::known("cold 32/32", 32, (0, 32), 32, [(10, 20, 32), (13, 20, 119), (20, 30, 32)]),
     Cell::known("cold 100/10", 100, (0, 10), 100, [(100, 109, 100), (9, 19, 291), (20, 30, 100)]),
@@ -84,7 +143,12 @@ pub const CELLS: [Cell; 13] = [
     Cell::large("128: 7 to 10", (7, 10), Leave::Stop, 37, 30),
     Cell::large("128: 10 to 6 stop", (10, 6), Leave::Stop, 52, 30),
     Cell::large("128: 10 to 6 crash", (10, 6), Leave::Crash, 52, 90),
+    Cell::rolling("rolling 32/4", 32, 4),
+    Cell::rolling("rolling 100/10", 100, 10),
 ];
+
+/// From one host that is replaced to the next.
+const RESTART: Duration = Duration::from_secs(30);
 
 /// The strategies in the order of [`Cell::reference`].
 pub const STRATEGIES: [(&str, Strategy); 3] =
@@ -136,27 +200,45 @@ fn settle(cell: &Cell, strategy: Strategy, seed: u64) -> (Duration, Report) {
         0 => Duration::ZERO,
         _ => Duration::from_secs(60 + rounds) + random.millis(0, 10_000),
     };
-    let start = |random: &mut Random, at: Duration| (at + random.millis(0, 10_000), Deed::Start);
+    let start = |random: &mut Random, at: Duration| {
+        (at + random.millis(0, 10_000), Deed::Start(Role::default()))
+    };
     let mut deeds: Vec<_> = (0..before).map(|_| start(&mut random, Duration::ZERO)).collect();
     deeds.extend((before..after).map(|_| start(&mut random, at)));
-    deeds.extend((after..before).map(|host| match cell.leave {
-        Leave::Stop => (at, Deed::Stop(host)),
-        Leave::Crash => (at, Deed::Crash(host)),
-    }));
+    let last = match cell.leave {
+        Leave::Replaced => {
+            for host in 0..before {
+                let at = at + RESTART * u32::try_from(host).unwrap_or(0);
+                deeds.push((at, Deed::Stop(host)));
+                deeds.push((at + RESTART / 6, Deed::Start(Role::default())));
+            }
+            deeds.last().map_or(at, |(at, _)| *at)
+        }
+        Leave::Stop => {
+            deeds.extend((after..before).map(|host| (at, Deed::Stop(host))));
+            at
+        }
+        Leave::Crash => {
+            deeds.extend((after..before).map(|host| (at, Deed::Crash(host))));
+            at
+        }
+    };
     // One in a scan is slow.
     let slow = if strategy == Strategy::Balanced { rounds / 4 } else { 0 };
     let plan = Plan {
         seed,
         partitions: cell.partitions,
+        stores: 1,
         strategy,
         epochs: EpochMode::Rising,
         deeds,
         rough_until: Duration::ZERO,
-        ends: at + Duration::from_secs(260 + slow),
-        has_events: false,
+        quiet_from: None,
+        ends: last + Duration::from_secs(260 + slow),
+        events_until: Duration::ZERO,
     };
     let mut world = World::new(plan, None);
     world.run_until(at.saturating_sub(Duration::from_millis(1)));
     world.forget();
-    (at, world.run())
+    (last, world.run())
 }

@@ -12,9 +12,13 @@
 //! ```
 
 mod agenda;
+mod broker;
 pub mod bug;
 pub mod cell;
+pub mod exhaust;
+mod fair;
 mod judge;
+mod picture;
 pub mod plan;
 mod post;
 mod random;

@@ -67,7 +67,7 @@ pub(crate) enum Answer {
     Failed,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Store {
     exists: bool,
     /// Writes of leases so far, so that no version comes twice.
@@ -93,6 +93,26 @@ impl Store {
 
     pub(crate) fn lease(&self, partition: PartitionId) -> Option<&Lease> {
         self.leases.get(&partition)
+    }
+
+    /// All is gone.
+    pub(crate) fn delete(&mut self) {
+        self.exists = false;
+        self.leases.clear();
+        self.marks.clear();
+        self.presences.clear();
+    }
+
+    pub(crate) fn delete_lease(&mut self, partition: PartitionId) {
+        self.leases.remove(&partition);
+    }
+
+    /// The lease belongs to nobody any more.
+    pub(crate) fn break_lease(&mut self, partition: PartitionId, now: Duration) {
+        if let Some(mut lease) = self.leases.get(&partition).cloned() {
+            (lease.owner, lease.token) = (None, None);
+            self.write(lease, date(now));
+        }
     }
 
     pub(crate) fn perform(&mut self, call: &Call, now: Duration) -> Answer {

@@ -1,42 +1,36 @@
-//! The run: hosts on one store and one broker.
+//! The run: hosts on a store and a broker.
 
+mod deeds;
 mod host;
+mod measuring;
 mod owning;
 mod scanning;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use eventhubs_eph::Lease;
+use eventhubs_eph::LeaseToken;
 use eventhubs_eph::ownership::{Moment, Timing};
-use eventhubs_protocol::{OwnerLevel, PartitionId};
+use eventhubs_protocol::PartitionId;
 
 use crate::agenda::Agenda;
+use crate::broker::Broker;
 use crate::bug::Bug;
 use crate::judge::{Judge, Violation};
-use crate::plan::{Deed, Plan};
+use crate::picture::Trace;
+use crate::plan::{Deed, Plan, SCAN};
 use crate::post::Post;
 use crate::random::Random;
-use crate::store::{self, Answer, Call, Store};
+use crate::store::{Answer, Call, Store};
 
 use host::Host;
-
-/// From one scan to the next, give or take a twentieth.
-const SCAN: Duration = Duration::from_secs(10);
-
-/// Scans without a move at the end of a run.
-const STILL: Duration = Duration::from_secs(120);
-
-/// Events that a partition may be behind at the end: those of three handlers in a row that are slow
-/// for 40 s.
-const BEHIND_MAX: u64 = 60;
 
 /// A call that is on its way.
 #[derive(Debug)]
 pub(super) struct Request {
     host: usize,
     call: Call,
-    /// The host's clocks when it was sent.
+    /// The host's clocks when it was sent, or when it was sent first.
     asked: Moment,
     /// When the answer is there, if it comes back.
     answer_at: Option<Duration>,
@@ -57,6 +51,8 @@ enum Event {
     Fence(Post),
     /// The receiver is attached.
     Attached(Post),
+    /// The host notices that the broker cannot be reached.
+    Unlinked(Post),
     /// The broker tells that another receiver took over.
     Stolen(Post),
     /// A handler ends with an event.
@@ -80,6 +76,10 @@ pub struct Report {
     pub balanced_since: Option<Duration>,
     /// The longest time a partition had no owner after it had one for the first time.
     pub orphaned: Duration,
+    /// Events that were handled again.
+    pub repeated: u64,
+    /// What happened, if it was asked for.
+    pub picture: Option<String>,
 }
 
 /// A run that has not begun.
@@ -90,19 +90,27 @@ pub struct World {
     now: Duration,
     agenda: Agenda<Event>,
     random: Random,
-    store: Store,
-    /// The receivers, with their epochs.
-    receivers: BTreeMap<PartitionId, (Post, OwnerLevel)>,
+    stores: Vec<Store>,
+    broker: Broker,
     hosts: Vec<Host>,
     judge: Judge,
     timing: Timing,
     tokens: u64,
+    /// Partitions of the hub.
+    partitions: u16,
     outage_until: Duration,
+    /// Until when a store that was deleted cannot be made.
+    deleting_until: Duration,
     balanced_since: Option<Duration>,
     /// Since when the partitions that had an owner have none.
     orphans: BTreeMap<PartitionId, Duration>,
     orphaned: Duration,
+    /// Since when owners do not read.
+    unread: BTreeMap<PartitionId, (LeaseToken, Duration)>,
+    /// What had to move when all was quiet, and how many had moved.
+    quiet: Option<(u32, u32)>,
     moves_before: u32,
+    trace: Option<Trace>,
 }
 
 impl World {
@@ -123,19 +131,31 @@ impl World {
             now: Duration::ZERO,
             agenda,
             random: Random::new(plan.seed ^ 0x5eed),
-            store: Store::new(bug),
-            receivers: BTreeMap::new(),
+            stores: (0..plan.stores).map(|_| Store::new(bug)).collect(),
+            broker: Broker::default(),
             hosts: Vec::new(),
-            judge: Judge::new(timing.lease),
+            judge: Judge::new(plan.epochs, plan.stores, timing.lease),
             timing,
             tokens: 0,
+            partitions: plan.partitions,
             outage_until: Duration::ZERO,
+            deleting_until: Duration::ZERO,
             balanced_since: None,
             orphans: BTreeMap::new(),
             orphaned: Duration::ZERO,
+            unread: BTreeMap::new(),
+            quiet: None,
             moves_before: 0,
+            trace: None,
             plan,
         }
+    }
+
+    /// The same run, which will be drawn.
+    #[must_use]
+    pub fn with_picture(mut self) -> Self {
+        self.trace = Some(Trace::default());
+        self
     }
 
     /// Lets everything happen until then.
@@ -164,12 +184,19 @@ impl World {
     pub fn run(mut self) -> Report {
         let ends = self.plan.ends;
         self.run_until(ends);
-        self.judge_liveness();
+        self.judge_end();
+        let violations = self.judge.violations;
+        let picture = self.trace.map(|trace| {
+            let ids: Vec<_> = self.hosts.iter().map(|host| host.id.to_string()).collect();
+            trace.draw(&self.plan, self.partitions, &ids, &violations)
+        });
         Report {
-            violations: self.judge.violations,
+            violations,
             moves: self.judge.moves - self.moves_before,
             balanced_since: self.balanced_since,
             orphaned: self.orphaned,
+            repeated: self.judge.repeated,
+            picture,
         }
     }
 
@@ -191,56 +218,31 @@ impl World {
             Event::Look(post, look) => self.woken(&post, look),
             Event::Fence(post) => self.fence(&post),
             Event::Attached(post) => self.attached(&post),
+            Event::Unlinked(post) => self.unlinked(&post),
             Event::Stolen(post) => self.stolen(&post),
-            Event::Intake(post) => self.intake(&post),
+            Event::Intake(post) => self.intake_due(&post),
             Event::Handled(post, event) => self.handled(&post, event),
             Event::Checkpoints(host) => self.checkpoints(host),
             Event::Measure => {
                 self.measure();
-                self.agenda.put(self.now + Duration::from_secs(1), Event::Measure);
+                self.agenda.put(self.now + self.measuring(), Event::Measure);
             }
         }
     }
 
-    fn deed(&mut self, deed: Deed) {
-        let now = self.now;
-        match deed {
-            Deed::Start => self.start(),
-            Deed::Stop(host) => self.stop(host),
-            Deed::Crash(host) => {
-                if let Some(host) = self.hosts.get_mut(host) {
-                    host.is_alive = false;
-                }
-            }
-            Deed::Pause(host, long) => {
-                if let Some(host) = self.hosts.get_mut(host) {
-                    host.sleeps_until = host.sleeps_until.max(now + long);
-                }
-            }
-            Deed::Suspend(host, long) => {
-                if let Some(host) = self.hosts.get_mut(host).filter(|host| host.sleeps_until <= now)
-                {
-                    host.sleeps_until = now + long;
-                    host.clock.suspended += long;
-                }
-            }
-            Deed::Cut(host, long) => {
-                if let Some(host) = self.hosts.get_mut(host) {
-                    host.cut_until = now + long;
-                }
-            }
-            Deed::Outage(long) => self.outage_until = now + long,
-        }
-    }
-
-    /// A host sends a call to the store.
+    /// A host sends a call to its store.
     fn send(&mut self, host: usize, call: Call) {
+        let asked = self.moment(host);
+        self.send_again(host, call, asked);
+    }
+
+    /// A host sends a call that it began at `asked`.
+    fn send_again(&mut self, host: usize, call: Call, asked: Moment) {
         let is_rough = self.now < self.plan.rough_until;
         let (there, back) = match is_rough {
             true => (self.random.latency(), self.random.latency()),
             false => (Duration::from_millis(10), Duration::from_millis(10)),
         };
-        let asked = self.moment(host);
         let is_cut = self.outage_until > self.now || self.hosts[host].cut_until > self.now;
         let fails_before = is_cut || (is_rough && self.random.chance(20));
         let fails_after = is_rough && self.random.chance(20);
@@ -259,12 +261,22 @@ impl World {
         }
     }
 
-    fn effect(&mut self, request: Request) {
-        let owner = &self.hosts[request.host].id;
+    fn effect(&mut self, mut request: Request) {
+        let Host { id, role, .. } = &self.hosts[request.host];
+        let store = &mut self.stores[role.store];
         let partition = request.call.partition();
-        let before = partition.and_then(|partition| self.store.lease(partition)).cloned();
-        let answer = self.store.perform(&request.call, self.now);
-        self.judge.stored(owner, &request.call, &answer, before.as_ref(), self.now);
+        let before = partition.and_then(|partition| store.lease(partition)).cloned();
+        if let (Some(Bug::RefreshToken), Call::Commit(lease, _), Some(before)) =
+            (self.bug, &mut request.call, &before)
+        {
+            lease.clone_from(before);
+        }
+        let answer = match &request.call {
+            Call::Make if self.deleting_until > self.now => Answer::Failed,
+            call => store.perform(call, self.now),
+        };
+        let by = (role.store, id);
+        self.judge.stored(by, &request.call, &answer, before.as_ref(), self.now);
         if let Some(at) = request.answer_at {
             self.agenda.put(at, Event::Answer(request, answer));
         }
@@ -272,73 +284,16 @@ impl World {
 
     /// The partitions of the hub.
     fn partitions(&self) -> impl Iterator<Item = PartitionId> + use<> {
-        (0..self.plan.partitions).map(PartitionId::from)
-    }
-
-    /// The lease of a partition that somebody holds.
-    fn held(&self, partition: PartitionId) -> Option<&Lease> {
-        let date = store::date(self.now);
-        self.store.lease(partition).filter(|lease| lease.holder(date).is_some())
-    }
-
-    /// Looks whether the live hosts have floor(P/N) or one more each.
-    fn measure(&mut self) {
-        let count = usize::from(self.plan.partitions);
-        let live: Vec<&Host> = self.hosts.iter().filter(|host| host.is_serving()).collect();
-        let floor = count / live.len().max(1);
-        let held: Vec<&Lease> = self.partitions().filter_map(|at| self.held(at)).collect();
-        let counts = live
-            .iter()
-            .map(|host| held.iter().filter(|lease| lease.owner.as_ref() == Some(&host.id)).count());
-        let counts: Vec<usize> = counts.collect();
-        let starts = |(_, deed): &&(Duration, Deed)| *deed == Deed::Start;
-        let has_all = self.plan.deeds.iter().filter(starts).count() == self.hosts.len();
-        let is_fair = has_all
-            && counts.iter().all(|count| (floor..=floor + 1).contains(count))
-            && counts.iter().sum::<usize>() == count;
-        self.balanced_since = match (is_fair, self.balanced_since) {
-            (true, None) => Some(self.now),
-            (true, since) => since,
-            (false, _) => None,
-        };
-        for partition in self.partitions() {
-            if self.held(partition).is_some() {
-                self.orphans.insert(partition, self.now);
-            } else if let Some(since) = self.orphans.get(&partition) {
-                self.orphaned = self.orphaned.max(self.now - *since);
-            }
-        }
-    }
-
-    /// What must have come about in the quiet time.
-    fn judge_liveness(&mut self) {
-        let now = self.now;
-        for partition in self.partitions() {
-            if self.held(partition).is_none() {
-                self.judge.report("V1", now, format!("nobody owns partition {partition}"));
-            }
-            let behind = self.head().saturating_sub(self.judge.handled(partition));
-            if self.plan.has_events && behind > BEHIND_MAX {
-                let what = format!("partition {partition} is {behind} events behind");
-                self.judge.report("V1", now, what);
-            }
-        }
-        if self.balanced_since.is_none_or(|since| since + STILL > now) {
-            self.judge.report("V2", now, "partitions are not shared fairly".to_owned());
-        }
-        if self.judge.last_move + STILL > now {
-            let at = self.judge.last_move;
-            self.judge.report("V3", at, "a partition moves though all is quiet".to_owned());
-        }
-    }
-
-    /// Events that there are in each partition: one every two seconds.
-    fn head(&self) -> u64 {
-        self.now.as_secs() / 2
+        (0..self.partitions).map(PartitionId::from)
     }
 
     fn moment(&self, host: usize) -> Moment {
         self.hosts[host].clock.read(self.now)
+    }
+
+    /// Whether the broker can be reached.
+    fn reaches_hub(&self, host: usize) -> bool {
+        self.hosts[host].hub_cut_until <= self.now
     }
 }
 
@@ -351,6 +306,7 @@ impl Event {
             Self::Look(post, _)
             | Self::Fence(post)
             | Self::Attached(post)
+            | Self::Unlinked(post)
             | Self::Stolen(post)
             | Self::Handled(post, _)
             | Self::Intake(post) => Some(post.host),

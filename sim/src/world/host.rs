@@ -5,9 +5,11 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use eventhubs_eph::balance::Idle;
 use eventhubs_eph::ownership::{Epochs, Generation, Moment, Ownership, Step};
+use eventhubs_eph::suspicion::Suspicion;
 use eventhubs_eph::{Lease, LeaseTable, OwnerId, PresenceTable};
 use eventhubs_protocol::{OwnerLevel, PartitionId};
 
+use crate::plan::Role;
 use crate::post::Post;
 
 /// The clocks of a machine.
@@ -15,8 +17,10 @@ use crate::post::Post;
 pub(super) struct Clock {
     /// Millionths that it runs too fast, up to 1 %.
     pub(super) drift: i64,
-    /// How far the wall clock is ahead of a day that is right.
-    pub(super) ahead: Duration,
+    /// Seconds that the wall clock is ahead of a day that is right.
+    pub(super) ahead: i64,
+    /// From when on nothing depends any more on a day that was set.
+    pub(super) trusted_from: Duration,
     /// For how long the monotonic clock stood still.
     pub(super) suspended: Duration,
 }
@@ -28,7 +32,9 @@ impl Clock {
     pub(super) fn read(&self, now: Duration) -> Moment {
         let wall = self.drifted(now);
         let monotonic = wall.saturating_sub(self.suspended);
-        Moment { monotonic, wall: UNIX_EPOCH + DAY + self.ahead + wall }
+        let ahead = Duration::from_secs(self.ahead.unsigned_abs());
+        let day = if self.ahead < 0 { DAY.saturating_sub(ahead) } else { DAY + ahead };
+        Moment { monotonic, wall: UNIX_EPOCH + day + wall }
     }
 
     /// The true time that goes by while the clock shows so much.
@@ -51,6 +57,12 @@ pub(super) struct Owned {
     pub(super) ownership: Ownership,
     /// As the store had it last.
     pub(super) lease: Lease,
+    /// Whether the checkpoint was taken over.
+    pub(super) is_begun: bool,
+    /// Whether there is a receiver.
+    pub(super) is_linked: bool,
+    /// Whether the next event is asked for.
+    pub(super) is_waiting: bool,
     /// The epoch that the store is to have before the receiver is attached.
     pub(super) raise: Option<OwnerLevel>,
     /// The next event.
@@ -65,6 +77,8 @@ pub(super) struct Owned {
     pub(super) step: Option<Step>,
     /// Looks at the clock that were asked for; only the last one counts.
     pub(super) looks: u64,
+    /// When the last of them was due, by the host's clock.
+    pub(super) due: Duration,
 }
 
 impl Owned {
@@ -99,6 +113,12 @@ pub(super) struct Host {
     pub(super) is_stopping: bool,
     pub(super) sleeps_until: Duration,
     pub(super) cut_until: Duration,
+    /// Until when it does not reach the broker.
+    pub(super) hub_cut_until: Duration,
+    pub(super) role: Role,
+    /// Partitions of the hub that it knows of.
+    pub(super) partitions: u16,
+    pub(super) suspicion: Suspicion,
     pub(super) is_first_scan: bool,
     pub(super) is_scanning: bool,
     pub(super) gathering: Option<Gathering>,

@@ -2,11 +2,15 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use eventhubs_eph::ownership::{Action, Moment, Step};
+use eventhubs_eph::ownership::{Action, End, Moment, Step};
 use eventhubs_eph::{Commit, Fence, Hold};
+
+use eventhubs_eph::ownership::EpochMode;
+use eventhubs_protocol::OwnerLevel;
 
 use super::host::Owned;
 use super::{Event, World};
+use crate::broker::{Attached, Link};
 use crate::bug::Bug;
 use crate::post::Post;
 use crate::store::{self, Answer, Call};
@@ -16,6 +20,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// From asking for a receiver until it is there.
 const ATTACH: Duration = Duration::from_millis(50);
+
+/// From asking for a receiver until it is given up.
+const ATTACH_FAILS: Duration = Duration::from_secs(5);
 
 impl World {
     /// The ownership, if it is still this one.
@@ -28,6 +35,10 @@ impl World {
     fn seen_moment(&self, post: &Post) -> Moment {
         let now = self.moment(post.host);
         match self.bug {
+            Some(Bug::TrustWallClock) => {
+                let monotonic = now.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+                Moment { monotonic, ..now }
+            }
             Some(Bug::IgnoreClockJump) => Moment { wall: UNIX_EPOCH + now.monotonic, ..now },
             Some(Bug::SkipFence) => match self.hosts[post.host].owned.get(&post.partition) {
                 Some(owned) => {
@@ -59,11 +70,15 @@ impl World {
                     // Reports come in between; this one is only for the clock.
                     let at = now_true + pause.clamp(Duration::from_millis(10), super::SCAN);
                     owned.looks += 1;
+                    owned.due = until;
                     let look = owned.looks;
                     return self.agenda.put(at, Event::Look(post.clone(), look));
                 }
                 Action::Renew => {
+                    let late = now.monotonic.saturating_sub(owned.due);
                     let lease = owned.lease.clone();
+                    let told = self.hosts[post.host].suspicion.renewed(late, now.monotonic);
+                    self.suspect(post.host, told);
                     self.send(post.host, Call::Renew(lease));
                 }
                 Action::Perform(step) => {
@@ -71,8 +86,14 @@ impl World {
                         return;
                     }
                 }
-                Action::Over(_) => {
-                    self.hosts[post.host].owned.remove(&post.partition);
+                Action::Over(end) => {
+                    let host = &mut self.hosts[post.host];
+                    host.owned.remove(&post.partition);
+                    if self.bug == Some(Bug::ForgetPartition) && end == End::Lost {
+                        host.claiming.insert(post.partition);
+                    }
+                    let told = host.suspicion.ended(post.partition, end, now.monotonic);
+                    self.suspect(post.host, told);
                     return self.end_if_stopped(post.host);
                 }
             }
@@ -99,10 +120,8 @@ impl World {
                 return true;
             }
             Step::Detach => {
-                let receiver = self.receivers.get(&post.partition);
-                if receiver.is_some_and(|(have, _)| have == post) {
-                    self.receivers.remove(&post.partition);
-                }
+                owned.is_linked = false;
+                self.broker.detach(post);
             }
             Step::Release => {
                 owned.step = Some(step);
@@ -182,11 +201,16 @@ impl World {
     fn renewed(&mut self, post: &Post, asked: Moment, answer: Answer) {
         let now = self.seen_moment(post);
         let is_heeded = self.bug != Some(Bug::IgnoreLost);
+        let ignores_gone = self.bug == Some(Bug::IgnoreGone);
         let Some(owned) = self.owned(post) else { return };
         match answer {
             Answer::Held(Hold::Kept(lease)) => {
                 owned.lease = lease;
                 owned.ownership.renewed(asked, now);
+            }
+            Answer::Held(Hold::Lost(None)) if ignores_gone => {
+                owned.ownership.renew_failed(now);
+                self.judge.told(&post.token);
             }
             Answer::Held(Hold::Lost(_)) => {
                 match is_heeded {
@@ -215,7 +239,12 @@ impl World {
         let skips = self.bug == Some(Bug::StartAtTheEnd);
         let Some(owned) = self.owned(post) else { return };
         match answer {
+            Answer::Fenced(Fence::Up(checkpoint)) if owned.is_begun => {
+                // The store was made anew: what it lost is written once more.
+                owned.stored = store::handled(checkpoint.as_ref());
+            }
             Answer::Fenced(Fence::Up(checkpoint)) => {
+                owned.is_begun = true;
                 owned.stored = store::handled(checkpoint.as_ref());
                 owned.position = if skips { head } else { owned.stored };
                 self.agenda.put(self.now + ATTACH, Event::Attached(post.clone()));
@@ -231,60 +260,130 @@ impl World {
     /// The receiver is attached, if it still may be.
     pub(super) fn attached(&mut self, post: &Post) {
         let now = self.seen_moment(post);
-        let mode = self.plan.epochs;
-        let delay = match self.now < self.plan.rough_until {
-            true => self.random.millis(50, 30_000),
-            false => ATTACH,
-        };
-        let before = self.receivers.get(&post.partition).cloned();
+        let is_reached = self.reaches_hub(post.host);
+        let keeps = self.bug == Some(Bug::KeepWithoutLink);
         let Some(owned) = self.owned(post) else { return };
         let generation = owned.ownership.generation().clone();
-        if owned.ownership.may_attach(&generation, now).is_err() {
-            if owned.ownership.end().is_none() {
-                self.agenda.put(self.now + PAUSE, Event::Attached(post.clone()));
-            }
+        if keeps {
+            owned.ownership.linked();
+        }
+        let is_refused = owned.ownership.may_attach(&generation, now).is_err();
+        if owned.ownership.end().is_some() {
             return;
         }
-        if let Some((_, existing)) = before.as_ref().filter(|(_, epoch)| *epoch > generation.epoch)
-        {
-            // The store lost the epoch, or a claim that is newer than this one is in the store
-            // already, which the answer to this will tell.
-            let raised =
-                owned.raise.or_else(|| owned.ownership.epoch_refused(Some(*existing), mode, now));
-            owned.raise = raised;
-            let mut lease = owned.lease.clone();
-            if let Some(epoch) = raised {
-                lease.epoch = epoch;
-                self.send(post.host, Call::Update(lease));
-                self.agenda.put(self.now + PAUSE, Event::Attached(post.clone()));
-            }
-            return self.look(post);
+        if is_refused || !is_reached || owned.raise.is_some() {
+            let pause = if is_reached { PAUSE } else { ATTACH_FAILS };
+            self.agenda.put(self.now + pause, Event::Attached(post.clone()));
+            return self.raise(post);
         }
-        owned.ownership.linked();
-        self.receivers.insert(post.partition, (post.clone(), generation.epoch));
-        if let Some((other, _)) = before.filter(|(other, _)| other != post) {
+        match self.broker.attach(post, generation.epoch) {
+            Attached::Done(put_out) => self.linked(post, put_out),
+            Attached::Refused(existing) => self.refused(post, existing),
+        }
+    }
+
+    fn linked(&mut self, post: &Post, put_out: Vec<Link>) {
+        let now = self.now;
+        self.judge.linked(post, self.broker.links(post.partition), &put_out, now);
+        for link in put_out {
+            let delay = match now < self.plan.rough_until {
+                true => self.random.millis(50, 30_000),
+                false => ATTACH,
+            };
             // What it has in hand already is handled until it hears of it.
-            self.agenda.put(self.now + delay, Event::Stolen(other));
+            self.agenda.put(now + delay, Event::Stolen(link.post));
         }
-        if self.plan.has_events {
+        if let Some(owned) = self.owned(post) {
+            owned.ownership.linked();
+            owned.is_linked = true;
+        }
+        self.hosts[post.host].suspicion.linked(post.partition);
+        self.intake(post);
+    }
+
+    /// The store lost the epoch, or a claim that is newer than this one is in the store already,
+    /// which the answer to what follows will tell.
+    fn refused(&mut self, post: &Post, existing: OwnerLevel) {
+        let now = self.seen_moment(post);
+        let mode = match self.bug {
+            // It is never raised.
+            Some(Bug::EpochFromTable) => EpochMode::Zero,
+            _ => self.plan.epochs,
+        };
+        self.hosts[post.host].epochs.see(post.partition, existing);
+        let Some(owned) = self.owned(post) else { return };
+        owned.raise = owned.ownership.epoch_refused(Some(existing), mode, now);
+        self.agenda.put(self.now + PAUSE, Event::Attached(post.clone()));
+        self.raise(post);
+        self.look(post);
+    }
+
+    /// The store gets the epoch that is to be had, before the receiver is attached.
+    fn raise(&mut self, post: &Post) {
+        let Some(owned) = self.owned(post).filter(|owned| owned.ownership.end().is_none()) else {
+            return;
+        };
+        let mut lease = owned.lease.clone();
+        if let Some(epoch) = owned.raise {
+            lease.epoch = epoch;
+            self.send(post.host, Call::Update(lease));
+        }
+    }
+
+    /// The host notices that nothing comes through.
+    pub(super) fn unlinked(&mut self, post: &Post) {
+        let now = self.seen_moment(post);
+        let keeps = self.bug == Some(Bug::KeepWithoutLink);
+        let Some(owned) = self.owned(post).filter(|owned| owned.is_linked) else { return };
+        owned.is_linked = false;
+        if !keeps {
+            owned.ownership.unlinked(now);
+        }
+        self.hosts[post.host].suspicion.unlinked(post.partition);
+        self.agenda.put(self.now + PAUSE, Event::Attached(post.clone()));
+        self.look(post);
+    }
+
+    pub(super) fn stolen(&mut self, post: &Post) {
+        if !self.reaches_hub(post.host) {
+            // It will be told when it attaches again.
+            return;
+        }
+        let now = self.seen_moment(post);
+        let bug = self.bug;
+        let Some(owned) = self.owned(post) else { return };
+        match bug {
+            Some(Bug::ReattachStolen) => {
+                owned.is_linked = false;
+                let epoch = owned.ownership.generation().epoch.next().next();
+                owned.ownership.raised(epoch, now, now);
+                self.agenda.put(self.now + ATTACH, Event::Attached(post.clone()));
+            }
+            Some(Bug::IgnoreStolen) => self.judge.told(&post.token),
+            _ => {
+                owned.ownership.stolen(now);
+                self.judge.told(&post.token);
+            }
+        }
+        self.look(post);
+    }
+
+    /// The time to ask for the next event has come.
+    pub(super) fn intake_due(&mut self, post: &Post) {
+        if let Some(owned) = self.owned(post) {
+            owned.is_waiting = false;
             self.intake(post);
         }
     }
 
-    pub(super) fn stolen(&mut self, post: &Post) {
-        let now = self.seen_moment(post);
-        let is_heeded = self.bug != Some(Bug::IgnoreStolen);
-        let Some(owned) = self.owned(post) else { return };
-        if is_heeded {
-            owned.ownership.stolen(now);
-        }
-        self.judge.told(&post.token);
-        self.look(post);
-    }
-
     /// Hands the next event to the handler.
-    pub(super) fn intake(&mut self, post: &Post) {
+    fn intake(&mut self, post: &Post) {
+        if self.plan.events_until.is_zero() {
+            return;
+        }
         let (now, head) = (self.seen_moment(post), self.head());
+        let is_reached = self.reaches_hub(post.host);
+        let at_store = self.hosts[post.host].role.store;
         let long = match self.random.chance(2) {
             true => self.random.millis(1_000, 40_000),
             false => self.random.millis(1, 300),
@@ -292,11 +391,13 @@ impl World {
         let suspended = self.hosts[post.host].clock.suspended;
         let Some(owned) = self.owned(post) else { return };
         let generation = owned.ownership.generation().clone();
-        if owned.busy.is_some() || owned.ownership.may_handle(&generation, now).is_err() {
+        let is_idle = owned.is_linked && !owned.is_waiting && owned.busy.is_none();
+        if !is_idle || owned.ownership.may_handle(&generation, now).is_err() {
             return;
         }
         let event = owned.position;
-        if event >= head {
+        if event >= head || !is_reached {
+            owned.is_waiting = true;
             return self.agenda.put(self.now + PAUSE, Event::Intake(post.clone()));
         }
         owned.busy = Some(event);
@@ -304,12 +405,13 @@ impl World {
         // What a suspension of up to a third of the lease can hide, and the drift of the clock.
         let hidden = suspended.min(self.timing.lease / 3);
         let grace = hidden + self.timing.lease / 100;
-        self.judge.started(post, event, grace, self.now);
+        self.judge.started(at_store, post, event, grace, self.now);
         self.agenda.put(self.now + long, Event::Handled(post.clone(), event));
     }
 
     pub(super) fn handled(&mut self, post: &Post, event: u64) {
-        self.judge.finished(post.partition, event);
+        let at_store = self.hosts[post.host].role.store;
+        self.judge.finished(at_store, post.partition, event);
         let Some(owned) = self.owned(post) else { return };
         owned.busy = None;
         if owned.step == Some(Step::AwaitHandlers) {
@@ -359,6 +461,12 @@ impl World {
                 owned.stored = owned.stored.max(store::handled(Some(stored)));
             }
             Answer::Committed(Commit::Lost) => owned.ownership.lost(now),
+            Answer::Missing if owned.ownership.end().is_none() => {
+                let lease = owned.lease.clone();
+                self.send(post.host, Call::Make);
+                self.send(post.host, Call::Fence(lease));
+                return self.look(post);
+            }
             _ => {}
         }
         // An answer to an earlier write is not the end of the flush.

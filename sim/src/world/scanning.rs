@@ -5,14 +5,16 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use eventhubs_eph::balance::{self, Idle, TakeReason, View};
 use eventhubs_eph::ownership::{Epochs, Generation, Moment, Ownership};
+use eventhubs_eph::suspicion::{Misconfiguration, Suspicion};
 use eventhubs_eph::{
     Acquire, Claim, Lease, LeaseTable, LeaseToken, OwnerId, Presence, PresenceTable,
 };
 use eventhubs_protocol::{PartitionId, Timestamp};
 
 use super::host::{Clock, Gathering, Host, Owned};
-use super::{Event, Request, SCAN, World};
+use super::{Event, Request, World};
 use crate::bug::Bug;
+use crate::plan::{Role, SCAN};
 use crate::post::Post;
 use crate::store::{Answer, Call};
 
@@ -23,11 +25,12 @@ const CHECKPOINT: Duration = Duration::from_secs(5);
 const PRESENCE: Duration = Duration::from_secs(30);
 
 impl World {
-    pub(super) fn start(&mut self) {
+    pub(super) fn start(&mut self, role: Role) {
         let number = self.hosts.len();
         let clock = Clock {
             drift: i64::try_from(self.random.between(0, 20_000)).unwrap_or(0) - 10_000,
-            ahead: Duration::from_secs(self.random.between(0, 7_200)),
+            ahead: i64::try_from(self.random.between(0, 7_200)).unwrap_or(0) - 3_600,
+            trusted_from: Duration::ZERO,
             suspended: Duration::ZERO,
         };
         // Ids are in another order than starts.
@@ -39,6 +42,10 @@ impl World {
             is_stopping: false,
             sleeps_until: Duration::ZERO,
             cut_until: Duration::ZERO,
+            hub_cut_until: Duration::ZERO,
+            role,
+            partitions: self.partitions,
+            suspicion: Suspicion::new(self.plan.epochs, self.timing.lease),
             is_first_scan: true,
             is_scanning: false,
             gathering: None,
@@ -48,7 +55,7 @@ impl World {
             claiming: BTreeSet::new(),
         });
         self.agenda.put(self.now, Event::Scan(number));
-        if self.plan.has_events {
+        if !self.plan.events_until.is_zero() {
             self.agenda.put(self.now + CHECKPOINT, Event::Checkpoints(number));
         }
     }
@@ -82,7 +89,8 @@ impl World {
             stopping.is_alive = false;
             let id = stopping.id.clone();
             let is_sound = self.plan.rough_until.is_zero();
-            let leases = self.partitions().filter_map(|partition| self.store.lease(partition));
+            let store = &self.stores[self.hosts[host].role.store];
+            let leases = self.partitions().filter_map(|partition| store.lease(partition));
             let kept = leases.filter(|lease| lease.owner.as_ref() == Some(&id)).count();
             if is_sound && kept > 0 {
                 self.judge.report("V5", self.now, format!("{id} stopped and kept {kept} leases"));
@@ -96,13 +104,38 @@ impl World {
         if self.hosts[host].is_stopping || self.hosts[host].is_scanning {
             return;
         }
-        self.hosts[host].is_scanning = true;
+        // The hub is asked which partitions there are, if it answers.
+        let is_asked = self.reaches_hub(host) && self.bug != Some(Bug::ForgetAdded);
+        let partitions = self.partitions;
+        let scanning = &mut self.hosts[host];
+        scanning.is_scanning = true;
+        if is_asked {
+            scanning.partitions = partitions;
+        }
         self.announce(host);
     }
 
     fn announce(&mut self, host: usize) {
-        let presence = Presence::new(self.hosts[host].id.clone(), PRESENCE);
+        let Host { id, role, .. } = &self.hosts[host];
+        let weight = match self.bug {
+            Some(Bug::IgnoreWeight) => 1,
+            _ => self.weight(host),
+        };
+        let mut presence = Presence::new(id.clone(), PRESENCE).with_weight(weight);
+        presence.maximum = role.maximum;
         self.send(host, Call::Announce(presence));
+    }
+
+    /// Who reaches nothing wants nothing.
+    fn weight(&self, host: usize) -> u32 {
+        let now = self.moment(host).monotonic;
+        let Host { role, suspicion, .. } = &self.hosts[host];
+        if suspicion.stands_by(now) { 0 } else { role.weight }
+    }
+
+    /// Partitions that a host knows of.
+    fn known_partitions(&self, host: usize) -> impl Iterator<Item = PartitionId> + use<> {
+        (0..self.hosts[host].partitions).map(PartitionId::from)
     }
 
     pub(super) fn answered(&mut self, request: Request, answer: Answer) {
@@ -114,13 +147,28 @@ impl World {
                 drop(answer)
             }
             (Call::Announce(_), Answer::Done) => self.send(host, Call::List),
-            (Call::Announce(_) | Call::List, Answer::Missing) => self.send(host, Call::Make),
+            (Call::Announce(_) | Call::List, Answer::Missing) => {
+                // It waits for ever for what it does not ask for.
+                let is_first = self.hosts[host].is_first_scan;
+                if is_first || self.bug != Some(Bug::StoreGoneEndsScans) {
+                    self.send(host, Call::Make);
+                }
+            }
             (Call::Make, Answer::Done) => self.announce(host),
-            (Call::List, Answer::Listed(table, presence)) => self.listed(host, table, presence),
+            (Call::List, Answer::Listed(table, presence)) => {
+                let now = self.moment(host).monotonic;
+                let Host { id, suspicion, .. } = &mut self.hosts[host];
+                let told = suspicion.listed(id, &table, asked.monotonic, now);
+                self.suspect(host, told);
+                self.listed(host, table, presence);
+            }
             (Call::Announce(_) | Call::List | Call::Make, _) => {
                 self.hosts[host].is_scanning = false;
             }
             (Call::Ensure(_), answer) => self.ensured(host, answer),
+            (Call::Acquire(seen, claim), Answer::Failed) if !self.hosts[host].is_stopping => {
+                self.claim_again(host, seen, claim, asked);
+            }
             (Call::Acquire(seen, _), answer) => self.acquired(host, seen.partition, answer, asked),
             (Call::Withdraw(_), _) => {}
             (call, answer) => self.owner_answered(host, &call, answer, asked),
@@ -138,7 +186,7 @@ impl World {
                 table.leases.truncate(page);
                 Vec::new()
             }
-            false => self.partitions().filter(|&at| table.lease(at).is_none()).collect(),
+            false => self.known_partitions(host).filter(|&at| table.lease(at).is_none()).collect(),
         };
         let is_complete = !is_cut_short;
         let count = missing.len();
@@ -172,8 +220,9 @@ impl World {
     fn view(&mut self, host: usize, gathering: Gathering) -> View {
         let Gathering { mut table, presence, is_complete, .. } = gathering;
         let random = self.random.draw();
-        let wall = self.moment(host).wall;
-        let mut partitions: Vec<PartitionId> = self.partitions().collect();
+        let Moment { wall, monotonic } = self.moment(host);
+        let mut partitions: Vec<PartitionId> = self.known_partitions(host).collect();
+        let weight = self.weight(host);
         let own = &mut self.hosts[host];
         let mut id = own.id.clone();
         match self.bug {
@@ -197,6 +246,13 @@ impl World {
         view.presence = Some(presence);
         view.is_first_scan = std::mem::take(&mut own.is_first_scan);
         view.kept = own.owned.keys().chain(&own.claiming).copied().collect();
+        if self.bug != Some(Bug::NoHoldOff) {
+            view.kept.extend(own.suspicion.held_off(monotonic));
+        }
+        view.weight = weight;
+        if self.bug != Some(Bug::IgnoreMaximum) {
+            view.maximum = own.role.maximum;
+        }
         view.strategy = self.plan.strategy;
         view.random = random;
         view
@@ -204,6 +260,10 @@ impl World {
 
     fn claim(&mut self, host: usize, view: &View) {
         let plan = balance::plan(view);
+        self.judge.saw(&self.hosts[host].id, &view.table);
+        for lease in &view.table.leases {
+            self.hosts[host].epochs.see(lease.partition, lease.epoch);
+        }
         for take in plan.takes {
             let Some(seen) = view.table.lease(take.partition).cloned() else { continue };
             let id = self.hosts[host].id.clone();
@@ -215,10 +275,13 @@ impl World {
             };
             self.tokens += 1;
             let token = LeaseToken::new(&self.tokens.to_string()).expect("it is short");
-            let claim = Claim::new(id, token)
+            let mut claim = Claim::new(id, token)
                 .with_duration(self.timing.lease)
-                .with_epochs(self.plan.epochs)
-                .with_epoch_at_least(epoch);
+                .with_epochs(self.plan.epochs);
+            if self.bug != Some(Bug::EpochFromTable) {
+                claim = claim.with_epoch_at_least(epoch);
+            }
+            self.judge.claims(&claim.owner, take.partition, &claim.token);
             self.hosts[host].claiming.insert(take.partition);
             self.send(host, Call::Acquire(seen, claim));
         }
@@ -226,6 +289,29 @@ impl World {
             let owned = self.hosts[host].owned.get(&release.partition);
             if let Some(post) = owned.map(|owned| owned.post(host)) {
                 self.give_back(&post);
+            }
+        }
+    }
+
+    /// A claim may have been won: the same one is made once more, and proves no more than the first.
+    fn claim_again(&mut self, host: usize, seen: Lease, claim: Claim, asked: Moment) {
+        let now = self.moment(host);
+        let deadline = self.timing.call();
+        if now.monotonic.saturating_sub(asked.monotonic) > deadline + Duration::from_secs(1) {
+            return self.acquired(host, seen.partition, Answer::Failed, asked);
+        }
+        self.send_again(host, Call::Acquire(seen, claim), asked);
+    }
+
+    /// What a host suspects is told.
+    pub(super) fn suspect(
+        &mut self,
+        host: usize,
+        told: impl IntoIterator<Item = Misconfiguration>,
+    ) {
+        for what in told {
+            if self.bug != Some(Bug::NoWarning) {
+                self.judge.suspected(host, &what, self.now);
             }
         }
     }
@@ -252,6 +338,9 @@ impl World {
         let owned = Owned {
             ownership,
             lease,
+            is_begun: false,
+            is_linked: false,
+            is_waiting: false,
             raise: None,
             position: 0,
             busy: None,
@@ -259,6 +348,7 @@ impl World {
             is_writing: false,
             step: None,
             looks: 0,
+            due: Duration::MAX,
         };
         self.hosts[host].owned.insert(partition, owned);
         let post = Post { host, partition, token };
