@@ -66,6 +66,8 @@ pub enum Note {
         partition: u16,
         /// Owner level.
         level: i64,
+        /// Whether the host gives the partition back; else it has lost it.
+        gives: bool,
     },
     /// A checkpoint is about to be written.
     Storing {
@@ -160,7 +162,7 @@ impl fmt::Display for Note {
             Self::Ended { partition, level, sequence, ok } => {
                 write!(f, "ended {partition} {level} {sequence} {ok}")
             }
-            Self::Told { partition, level } => write!(f, "told {partition} {level}"),
+            Self::Told { partition, level, gives } => write!(f, "told {partition} {level} {gives}"),
             Self::Storing { partition, level, sequence } => {
                 write!(f, "storing {partition} {level} {sequence}")
             }
@@ -237,7 +239,7 @@ impl Words<'_> {
                 Note::Started { partition, level, sequence, event: self.event()? }
             }
             "ended" => Note::Ended { partition, level, sequence: self.take()?, ok: self.take()? },
-            "told" => Note::Told { partition, level },
+            "told" => Note::Told { partition, level, gives: self.take()? },
             "storing" => Note::Storing { partition, level, sequence: self.take()? },
             "stored" => {
                 let (sequence, asked) = (self.take()?, self.take()?);
@@ -286,7 +288,7 @@ mod tests {
             Note::Started { partition, level, sequence, event: Some(event) },
             Note::Started { partition, level, sequence, event: None },
             Note::Ended { partition, level, sequence, ok: false },
-            Note::Told { partition, level },
+            Note::Told { partition, level, gives: true },
             Note::Storing { partition, level, sequence },
             Note::Stored { partition, level, sequence, asked: 3 },
             Note::Released { partition, level },
@@ -309,8 +311,9 @@ mod tests {
             "7 ",
             "x told 1 2",
             "7 told 1",
-            "7 told 1 2 3",
-            "7 told 70000 2",
+            "7 told 1 2",
+            "7 told 1 2 true 3",
+            "7 told 70000 2 true",
             "7 begun 1 2",
             "7 started 1 2 3",
             "7 started 1 2 3 4 5",

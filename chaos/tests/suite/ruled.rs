@@ -176,14 +176,18 @@ impl Course<'_> {
         match self.random.below(3) {
             // Given back.
             0 => {
-                self.note(index, Note::Told { partition, level });
+                self.note(index, Note::Told { partition, level, gives: true });
                 self.checkpoint(index, level);
                 self.note(index, Note::Released { partition, level });
             }
-            // Stolen.
+            // Stolen, or not renewed in time.
             1 => {
                 self.now += 30_000;
-                self.note(index, Note::Told { partition, level });
+                self.note(index, Note::Told { partition, level, gives: false });
+                // Whoever fenced itself may not write a checkpoint, and frees the lease.
+                if self.random.chance(50) {
+                    self.note(index, Note::Released { partition, level });
+                }
             }
             // Its process is killed in the middle of an event.
             _ => {

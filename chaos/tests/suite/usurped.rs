@@ -48,7 +48,7 @@ fn a_handler_that_is_called_after_the_notice_is_found() {
         else {
             return false;
         };
-        let Entry { at, note: Note::Told { partition, level } } =
+        let Entry { at, note: Note::Told { partition, level, .. } } =
             chronicle.processes[process].entries[place]
         else {
             return false;

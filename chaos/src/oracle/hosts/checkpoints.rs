@@ -127,7 +127,7 @@ impl Line<'_> {
     /// Who gives a partition back in peace leaves nothing to be done again.
     fn hand_over(&self, troubles: &Troubles, own: &[&Tenure], account: &mut HostAccount) {
         for tenure in own {
-            let (Some(told), Some(released)) = (tenure.told, tenure.released) else { continue };
+            let (Some(told), Some(released)) = (tenure.given, tenure.released) else { continue };
             if !troubles.is_peace(told, released) {
                 continue;
             }

@@ -51,6 +51,8 @@ pub(super) struct Tenure {
     pub(super) calls: Vec<Call>,
     /// When handlers were told that it ends.
     pub(super) told: Option<u64>,
+    /// When they were told so because the host gives it back.
+    pub(super) given: Option<u64>,
     /// When the lease was given back.
     pub(super) released: Option<u64>,
     /// Checkpoints that were to be written.
@@ -128,9 +130,10 @@ impl Desk<'_> {
                     call.end = Some((at, ok));
                 }
             }
-            Note::Told { partition, level } => {
+            Note::Told { partition, level, gives } => {
                 if let Some(tenure) = self.of(partition, level) {
                     tenure.told.get_or_insert(at);
+                    tenure.given = tenure.given.or(gives.then_some(at));
                 }
             }
             Note::Storing { partition, level, sequence } => {
@@ -163,6 +166,7 @@ impl Desk<'_> {
             loaded: None,
             calls: Vec::new(),
             told: None,
+            given: None,
             released: None,
             attempts: Vec::new(),
             writes: Vec::new(),

@@ -9,8 +9,8 @@ use std::time::Duration;
 use eventhubs_client::{ConsumerGroup, Hub, HubName, ReceivedEvent};
 use eventhubs_eph::ownership::Timing;
 use eventhubs_eph::{
-    CheckpointPolicy, Concurrency, EventProcessorHost, FailurePolicy, FileStore, Handler,
-    HandlerError, HostEvent, HostOptions, Partition,
+    CheckpointPolicy, CloseReason, Concurrency, EventProcessorHost, FailurePolicy, FileStore,
+    Handler, HandlerError, HostEvent, HostOptions, Partition,
 };
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::mpsc;
@@ -161,9 +161,10 @@ fn handler(manner: Manner, bench: &Arc<Bench>) -> Handler {
                 scribe.remark(format_args!("open {}", partition.id()));
                 tokio::spawn(async move {
                     let level = partition.owner_level();
-                    partition.ended().await;
+                    let reason = partition.ended().await;
+                    let gives = matches!(reason, CloseReason::Stopping | CloseReason::Released);
                     let (partition, level) = (number(partition.id()), level.as_i64());
-                    scribe.note(Note::Told { partition, level });
+                    scribe.note(Note::Told { partition, level, gives });
                 });
                 Ok(())
             }
