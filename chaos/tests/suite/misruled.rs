@@ -334,6 +334,14 @@ fn a_partition_that_is_given_back_without_its_checkpoint_is_found() {
             else {
                 return false;
             };
+            let told = chronicle.processes[process].entries[..place].iter().rev();
+            let mut told = told.filter_map(|entry| match entry.note {
+                Note::Told { partition: p, gives, .. } if p == partition => Some(gives),
+                _ => None,
+            });
+            if told.next() != Some(true) {
+                continue;
+            }
             let loaded = chronicle
                 .processes
                 .iter_mut()
