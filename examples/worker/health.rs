@@ -8,6 +8,7 @@
 #![expect(clippy::print_stdout, reason = "an example talks to a person")]
 
 mod connect;
+mod ending;
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -31,6 +32,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+/// Connections that are answered at the same time; others wait.
+const CONNECTIONS_MAX: usize = 16;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -64,28 +69,37 @@ async fn main() -> Result<(), Failure> {
     let listener = listener.await?;
     let address = listener.local_addr()?;
     println!("http://{address}/healthz and http://{address}/readyz");
-    let answering = tokio::spawn(answer_all(listener, host.clone()));
-    match options.demo {
-        true => ask(&host, address).await?,
-        false => {
-            host.start_nonblocking()?;
-            tokio::signal::ctrl_c().await?;
+    let answering = answer_all(listener, host.clone());
+    let working = async {
+        match options.demo {
+            true => ask(&host, address).await,
+            false => {
+                host.start_nonblocking()?;
+                Ok(ending::told_to_end(false).await?)
+            }
         }
-    }
+    };
+    // A worker that nobody can ask any more ends, and in order.
+    let result = tokio::select! {
+        result = working => result,
+        result = answering => result,
+    };
     host.close().await?;
-    answering.abort();
     if let Some(emulator) = emulator {
         emulator.shutdown().await;
     }
-    Ok(())
+    result
 }
 
-/// Answers everybody who connects.
-async fn answer_all(listener: TcpListener, host: EventProcessorHost) -> std::io::Result<()> {
+/// Answers everybody who connects, so many at a time.
+async fn answer_all(listener: TcpListener, host: EventProcessorHost) -> Result<(), Failure> {
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
+        let place = Arc::clone(&room).acquire_owned().await?;
         let (stream, _) = listener.accept().await?;
         let host = host.clone();
         tokio::spawn(async move {
+            let _place = place;
             let service = service_fn(|request| {
                 let response = answer(&host, &request);
                 async { Ok::<_, Infallible>(response) }

@@ -2,6 +2,8 @@
 
 #[path = "connect.rs"]
 mod connect;
+#[path = "ending.rs"]
+mod ending;
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -18,7 +20,6 @@ use eventhubs_eph::ownership::Timing;
 use eventhubs_eph::{
     EventProcessorHost, FileStore, Handler, HostEvent, HostOptions, HostState, Leaser,
 };
-use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval};
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -89,45 +90,13 @@ pub(crate) async fn run(options: Options) -> Result<(), Failure> {
 
     let watched = tokio::spawn(watch(host.clone()));
     host.start_nonblocking()?;
-    told_to_end(options.with_parent).await?;
+    ending::told_to_end(options.with_parent).await?;
     host.close().await?;
     watched.await?;
     if let Some(emulator) = emulator {
         emulator.shutdown().await;
     }
     Ok(())
-}
-
-/// Waits for Ctrl-C, for SIGTERM, and if so wanted for the end of the standard input.
-async fn told_to_end(with_parent: bool) -> io::Result<()> {
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => result,
-        result = terminated() => result,
-        () = parent_ended(), if with_parent => Ok(()),
-    }
-}
-
-/// Waits for the end of the standard input. On a thread of its own, which nobody waits for: a read
-/// of the standard input cannot be called off.
-async fn parent_ended() {
-    let (tell, ended) = oneshot::channel();
-    std::thread::spawn(move || {
-        let _ = io::copy(&mut io::stdin(), &mut io::sink());
-        let _ = tell.send(());
-    });
-    let _ = ended.await;
-}
-
-#[cfg(unix)]
-async fn terminated() -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    signal(SignalKind::terminate())?.recv().await;
-    Ok(())
-}
-
-#[cfg(not(unix))]
-async fn terminated() -> io::Result<()> {
-    std::future::pending().await
 }
 
 /// Tells what happens to a host until it is closed.
