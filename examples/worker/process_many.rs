@@ -37,6 +37,8 @@ const BEFORE_THE_KILL: u64 = 500;
 const LEASE: &str = "15";
 /// From one event to the next.
 const PACE: Duration = Duration::from_millis(5);
+/// For what is still to be handled when nothing more is sent.
+const REST: Duration = Duration::from_secs(20);
 /// For the whole run.
 const LIMIT: Duration = Duration::from_secs(58);
 /// Lines of workers and results of the producer that wait to be taken in.
@@ -79,7 +81,10 @@ async fn show() -> Result<(), Failure> {
     run.until(|run| run.is_shared_by(&SURVIVORS)).await?;
     run.note("the others have its partitions; no more events are sent");
     drop(enough);
-    run.until(|run| run.is_all_sent && run.tally.lost() == 0).await?;
+    match timeout(REST, run.until(|run| run.is_all_sent && run.tally.lost() == 0)).await {
+        Ok(result) => result?,
+        Err(_) => return run.judge(),
+    }
     run.note("every acknowledged event was handled; the workers are told to end");
     run.workers.iter_mut().for_each(|worker| drop(worker.child.stdin.take()));
     run.until(|run| run.workers.iter().all(|worker| worker.is_over)).await?;
@@ -283,7 +288,8 @@ impl Run {
 
     fn judge(&self) -> Result<(), Failure> {
         match self.tally.lost() {
-            0 => Ok(()),
+            0 if self.is_all_sent => Ok(()),
+            0 => Err("the producer did not end".into()),
             lost => Err(format!("{lost} acknowledged events were never handled").into()),
         }
     }
