@@ -291,3 +291,14 @@ async fn b12_hosts_with_two_stores_notice_it_and_stop_fighting() {
     let later = stolen(&first) + stolen(&second) - before;
     assert!(later <= 6, "{later} thefts of two partitions in ten minutes, {before} before");
 }
+
+#[tokio::test(start_paused = true)]
+async fn b13_a_host_that_owns_nothing_makes_a_deleted_store_again() {
+    let world = World::new(2).await;
+    let host = world.started(options().with_weight(0));
+    within_paused(host.wait_for(HostState::Running)).await.expect("it runs");
+    Leaser::delete_store(&world.store).await.expect("it is deleted");
+    pass(seconds(25)).await;
+    assert!(host.health().is_ok(), "{:?}", host.health().problems);
+    assert_eq!(world.store.inner().leases().await.expect("there again").leases.len(), 2);
+}

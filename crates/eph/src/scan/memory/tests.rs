@@ -165,5 +165,8 @@ fn a_partition_that_was_stopped_stands_in_the_way_of_no_other() {
     found.presence = None;
     let greedy = Intent { strategy: Strategy::Greedy, ..intent() };
     assert_eq!(taken(&memory.plan(&found, greedy, at(1))), [1, 2, 3]);
+    // One at a time, and the first in the list.
+    let balanced = Intent { strategy: Strategy::Balanced, ..intent() };
+    assert_eq!(taken(&memory.plan(&found, balanced, at(1))), [1]);
     assert_eq!(memory.maximum(None), Some(3));
 }
