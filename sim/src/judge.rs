@@ -255,9 +255,11 @@ impl Judge {
         let epoch = links.first().map(|link| link.epoch);
         // A host that never saw the lease that is gone begins anew, and may have the same epoch.
         let deleted = self.deleted.get(&partition).copied().unwrap_or_default();
+        let is_after =
+            |token: &LeaseToken| self.terms.get(token).map(|term| term.since) > Some(deleted);
         let is_known = |link: &&Link| {
-            let claimed = self.terms.get(&link.post.token).map(|term| term.since);
-            claimed > Some(deleted) && Some(link.epoch) >= epoch
+            let are_after = is_after(&link.post.token) && is_after(&post.token);
+            are_after && Some(link.epoch) >= epoch
         };
         let known: Vec<&Link> = put_out.iter().filter(|link| rises && is_known(link)).collect();
         for link in known {
