@@ -122,10 +122,10 @@ impl<P: Post> Flow<P> {
                 false => Poll::Ready(Turn::Dry),
             };
         }
-        if let Some(turn) = self.poll_alone(cx) {
-            return turn;
-        }
         for _ in 0..TURN_MAX {
+            if let Some(turn) = self.poll_alone(cx) {
+                return turn;
+            }
             if !self.may_take() {
                 return self.start(cx);
             }
@@ -159,11 +159,13 @@ impl<P: Post> Flow<P> {
     fn poll_alone(&mut self, cx: &mut Context<'_>) -> Option<Poll<Turn>> {
         let mut left = TURN_MAX;
         loop {
-            let may_take = self.may_take();
+            if self.tracks.len() != 1 || self.taken == UNKNOWN || !self.may_take() {
+                return None;
+            }
             let ([track], Some(stream)) = (&mut self.tracks[..], &mut self.stream) else {
                 return None;
             };
-            if !may_take || self.taken == UNKNOWN || !track.is_beyond(self.taken) {
+            if !track.is_beyond(self.taken) {
                 return None;
             }
             let mut intake = Intake {

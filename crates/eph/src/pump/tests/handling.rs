@@ -148,43 +148,46 @@ async fn a_paused_pump_takes_nothing_and_keeps_its_link() {
     rig.close(CloseReason::Stopping).await;
 }
 
+/// What becomes of ten events, the fifth of which has `act` happen in the middle of its call: with
+/// one handler, and with two.
+async fn in_the_middle(act: fn(&Rig) -> Box<dyn Fn() + Send + Sync>, reason: CloseReason) {
+    for others in [0, 1] {
+        let mut rig = Rig::new().await;
+        let (numbers, other) = (log(), log());
+        let (written, act) = (Arc::clone(&numbers), act(&rig));
+        rig.append(10);
+        (0..others).for_each(|_| drop(rig.register(writing(&other))));
+        rig.register(Handler::each(move |event, _| {
+            let number = event.sequence_number().as_i64();
+            write(&written, number);
+            if number == 4 {
+                act();
+            }
+            async { Ok(()) }
+        }));
+        rig.start();
+        pass(10 * SECOND).await;
+        assert_eq!(read(&numbers), [0, 1, 2, 3, 4]);
+        assert_eq!(read(&other).len(), 5 * others);
+        rig.close(reason).await;
+        assert_eq!(rig.post.finished(), Some(4));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_pump_pauses_in_the_middle_of_what_is_here() {
-    let mut rig = Rig::new().await;
-    let numbers = log();
-    let (written, paused) = (Arc::clone(&numbers), rig.paused.clone());
-    rig.append(10);
-    rig.register(Handler::each(move |event, _| {
-        let number = event.sequence_number().as_i64();
-        write(&written, number);
-        if number == 4 {
-            paused.send_replace(true);
-        }
-        async { Ok(()) }
-    }));
-    rig.start();
-    pass(10 * SECOND).await;
-    assert_eq!(read(&numbers), [0, 1, 2, 3, 4]);
-    rig.close(CloseReason::Paused).await;
-    assert_eq!(rig.post.finished(), Some(4));
+    let pause = |rig: &Rig| {
+        let paused = rig.paused.clone();
+        Box::new(move || drop(paused.send_replace(true))) as Box<dyn Fn() + Send + Sync>
+    };
+    in_the_middle(pause, CloseReason::Paused).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_handler_starts_when_the_fence_has_fallen() {
-    let mut rig = Rig::new().await;
-    let numbers = log();
-    let (written, post) = (Arc::clone(&numbers), Arc::clone(&rig.post));
-    rig.append(10);
-    rig.register(Handler::each(move |event, _| {
-        let number = event.sequence_number().as_i64();
-        write(&written, number);
-        if number == 4 {
-            post.fence();
-        }
-        async { Ok(()) }
-    }));
-    rig.start();
-    pass(10 * SECOND).await;
-    assert_eq!(read(&numbers), [0, 1, 2, 3, 4]);
-    rig.close(CloseReason::Fenced).await;
+    let fence = |rig: &Rig| {
+        let post = Arc::clone(&rig.post);
+        Box::new(move || post.fence()) as Box<dyn Fn() + Send + Sync>
+    };
+    in_the_middle(fence, CloseReason::Fenced).await;
 }
