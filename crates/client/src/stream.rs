@@ -211,7 +211,8 @@ impl EventStream {
         }
     }
 
-    #[inline]
+    // Else every consumer but the first pays for the call and for moving the event through memory.
+    #[inline(always)]
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
         match self.take_next() {
             Some(event) => Poll::Ready(Some(Ok(event))),

@@ -1,7 +1,7 @@
 //! Receiving through a host, with its defaults and a handler that is ready at once.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use eventhubs_bench::Workload;
 use eventhubs_client::{Hub, ReceivedEvent};
@@ -9,7 +9,10 @@ use eventhubs_eph::balance::Strategy;
 use eventhubs_eph::{EventProcessorHost, Handler, HandlerError, HostOptions, MemoryStore};
 use tokio::sync::Notify;
 
-use crate::{Done, Failure, meter::Meter};
+use crate::{
+    Done, Failure,
+    meter::{Meter, Reading},
+};
 
 /// What the handler counts. The events come one after the other: nothing is ever contended.
 #[derive(Default)]
@@ -17,28 +20,37 @@ struct Count {
     last: AtomicI64,
     bytes: AtomicU64,
     meter: Mutex<Option<Meter>>,
-    done: Notify,
+    done: OnceLock<(Reading, u64)>,
+    is_done: Notify,
 }
 
 impl Count {
+    #[inline(always)]
     fn event(&self, event: &ReceivedEvent, end: i64) -> Result<(), HandlerError> {
         let sequence = event.sequence_number().as_i64();
         let last = self.last.load(Relaxed);
-        if sequence > end {
-            return Ok(());
-        }
         if sequence != last + 1 {
             return Err(HandlerError::stop(format!("event {sequence} came after {last}")));
         }
         self.last.store(sequence, Relaxed);
-        self.bytes.fetch_add(event.body().len() as u64, Relaxed);
-        if sequence == 0 {
-            *self.meter.lock().unwrap_or_else(PoisonError::into_inner) = Some(Meter::start());
-        }
-        if sequence == end {
-            self.done.notify_one();
+        // There is one writer.
+        let bytes = self.bytes.load(Relaxed) + event.body().len() as u64;
+        self.bytes.store(bytes, Relaxed);
+        if sequence == 0 || sequence == end {
+            self.turn(sequence == end, bytes);
         }
         Ok(())
+    }
+
+    /// The first event, or the last that counts.
+    #[cold]
+    fn turn(&self, is_end: bool, bytes: u64) {
+        let mut meter = self.meter.lock().unwrap_or_else(PoisonError::into_inner);
+        let meter = meter.get_or_insert_with(Meter::start);
+        if is_end {
+            let _ = self.done.set((meter.read(), bytes));
+            self.is_done.notify_one();
+        }
     }
 }
 
@@ -62,11 +74,9 @@ pub(crate) async fn run(hub: Hub, workload: Workload, count: u64) -> Result<Done
         }),
     })?;
     host.start_nonblocking()?;
-    counted.done.notified().await;
-    let meter = counted.meter.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let reading = meter.ok_or("no event was asked for")?.read();
-    let bytes = counted.bytes.load(Relaxed);
+    counted.is_done.notified().await;
     host.close().await?;
+    let (reading, bytes) = *counted.done.get().ok_or("the last event did not come")?;
     if bytes != count * u64::try_from(workload.body())? {
         return Err(format!("{count} events had bodies of {bytes} bytes in all").into());
     }

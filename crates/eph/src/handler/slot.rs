@@ -194,12 +194,17 @@ where
                 if !intake.may_handle() {
                     return Ran::Out(End::Look);
                 }
-                let event = match intake.next(cx) {
-                    Ok(event) => event,
-                    Err(end) => return Ran::Out(end),
-                };
-                kept.begin(&event);
-                self.future.set(Some((self.handle)(event, partition.clone())));
+                if let Some(end) = intake.refuses() {
+                    return Ran::Out(end);
+                }
+                match intake.poll(cx) {
+                    Poll::Ready(Some(Ok(event))) => {
+                        intake.took(&event);
+                        kept.begin(&event);
+                        self.future.set(Some((self.handle)(event, partition.clone())));
+                    }
+                    other => return Ran::Out(Intake::out(other)),
+                }
                 match self.poll_future(cx) {
                     Poll::Ready(Ok(())) => kept.done(),
                     Poll::Ready(Err(error)) => return Ran::Failed(Failure::from(error)),

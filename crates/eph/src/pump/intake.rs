@@ -56,6 +56,8 @@ impl Fence {
     }
 }
 
+type Item = Result<ReceivedEvent, Error>;
+
 /// The events of a link, for one handler that takes them as they come.
 #[derive(Debug)]
 pub(crate) struct Intake<'a> {
@@ -70,24 +72,50 @@ pub(crate) struct Intake<'a> {
 }
 
 impl Intake<'_> {
+    /// Whether anything speaks against taking the next event.
+    #[inline]
+    pub(crate) fn refuses(&self) -> Option<End> {
+        if self.left == 0 {
+            return Some(End::Enough);
+        }
+        self.paused.has_changed().unwrap_or(false).then_some(End::Paused)
+    }
+
+    /// What the stream has. Always inlined: an event is large to move.
+    #[inline(always)]
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+        Pin::new(&mut *self.stream).poll_next(cx)
+    }
+
+    /// An event is handed over.
+    #[inline]
+    pub(crate) fn took(&mut self, event: &ReceivedEvent) {
+        self.left -= 1;
+        *self.taken = event.sequence_number().as_i64();
+    }
+
+    /// What it means that there is none.
+    #[cold]
+    pub(crate) fn out(item: Poll<Option<Item>>) -> End {
+        match item {
+            Poll::Ready(Some(Err(error))) => End::Told(error),
+            Poll::Ready(None) => End::Over,
+            Poll::Ready(Some(Ok(_))) | Poll::Pending => End::Waits,
+        }
+    }
+
     /// The next event, to be collected.
     #[inline]
     pub(crate) fn next(&mut self, cx: &mut Context<'_>) -> Result<ReceivedEvent, End> {
-        if self.left == 0 {
-            return Err(End::Enough);
+        if let Some(end) = self.refuses() {
+            return Err(end);
         }
-        if self.paused.has_changed().unwrap_or(false) {
-            return Err(End::Paused);
-        }
-        match Pin::new(&mut *self.stream).poll_next(cx) {
+        match self.poll(cx) {
             Poll::Ready(Some(Ok(event))) => {
-                self.left -= 1;
-                *self.taken = event.sequence_number().as_i64();
+                self.took(&event);
                 Ok(event)
             }
-            Poll::Ready(Some(Err(error))) => Err(End::Told(error)),
-            Poll::Ready(None) => Err(End::Over),
-            Poll::Pending => Err(End::Waits),
+            other => Err(Self::out(other)),
         }
     }
 
