@@ -159,6 +159,28 @@ impl EventStream {
         std::future::poll_fn(|cx| self.poll_event(cx)).await
     }
 
+    /// The next event if it has arrived, without waiting and without a look at anything else. Nothing
+    /// is said by `None`, neither that there is none nor why: ask [`next`](Self::next) then.
+    ///
+    /// ```no_run
+    /// # async fn example(hub: eventhubs_client::Hub) -> Result<(), eventhubs_client::Error> {
+    /// use eventhubs_client::{PartitionId, ReceiveOptions};
+    ///
+    /// let mut events = hub.events(PartitionId::from(0), ReceiveOptions::default()).await?;
+    /// while let Some(event) = events.next().await.transpose()? {
+    ///     println!("{} and what came with it:", event.sequence_number());
+    ///     while let Some(event) = events.try_next() {
+    ///         println!("{}", event.sequence_number());
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline(always)]
+    pub fn try_next(&mut self) -> Option<ReceivedEvent> {
+        self.take_next()
+    }
+
     /// The events that have arrived, `events_max` at most (0 means 1), as soon as there is one; none
     /// when there is none within `max_wait`. An error is told on its own; `None` follows the error
     /// that ends the stream.
@@ -211,8 +233,7 @@ impl EventStream {
         }
     }
 
-    // Else every consumer but the first pays for the call and for moving the event through memory.
-    #[inline(always)]
+    #[inline]
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
         match self.take_next() {
             Some(event) => Poll::Ready(Some(Ok(event))),
@@ -221,7 +242,8 @@ impl EventStream {
     }
 
     /// The next event, if it is here and as it should be: what nearly every call finds.
-    #[inline]
+    // Else every consumer but the first pays for the call and for moving the event through memory.
+    #[inline(always)]
     fn take_next(&mut self) -> Option<ReceivedEvent> {
         if self.wary && !self.may_take() {
             return None;

@@ -197,15 +197,14 @@ where
                 if let Some(end) = intake.refuses() {
                     return Ran::Out(end);
                 }
-                match intake.poll(cx) {
-                    Poll::Ready(Some(Ok(event))) => {
-                        intake.took(&event);
-                        kept.begin(&event);
-                        self.future.set(Some((self.handle)(event, partition.clone())));
-                    }
-                    other => return Ran::Out(Intake::out(other)),
-                }
-                match self.poll_future(cx) {
+                let polled = match intake.stream.try_next() {
+                    Some(event) => self.call(event, intake, kept, partition, cx),
+                    None => match intake.poll(cx) {
+                        Ok(event) => self.call(event, intake, kept, partition, cx),
+                        Err(end) => return Ran::Out(end),
+                    },
+                };
+                match polled {
                     Poll::Ready(Ok(())) => kept.done(),
                     Poll::Ready(Err(error)) => return Ran::Failed(Failure::from(error)),
                     Poll::Pending => return Ran::Waits,
@@ -216,6 +215,28 @@ where
             self.drop_future();
             Ran::Failed(Failure::of_panic(&*payload))
         })
+    }
+}
+
+impl<F, Fut> Room<F, Fut>
+where
+    F: Fn(ReceivedEvent, Partition) -> Fut,
+    Fut: Future<Output = Result<(), HandlerError>>,
+{
+    /// Calls with one event of a run. Always inlined: an event is large to move.
+    #[inline(always)]
+    fn call(
+        &mut self,
+        event: ReceivedEvent,
+        intake: &mut Intake<'_>,
+        kept: &mut Kept,
+        partition: &Partition,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), HandlerError>> {
+        intake.took(&event);
+        kept.begin(&event);
+        self.future.set(Some((self.handle)(event, partition.clone())));
+        self.poll_future(cx)
     }
 }
 

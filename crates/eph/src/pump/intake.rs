@@ -56,8 +56,6 @@ impl Fence {
     }
 }
 
-type Item = Result<ReceivedEvent, Error>;
-
 /// The events of a link, for one handler that takes them as they come.
 #[derive(Debug)]
 pub(crate) struct Intake<'a> {
@@ -81,10 +79,15 @@ impl Intake<'_> {
         self.paused.has_changed().unwrap_or(false).then_some(End::Paused)
     }
 
-    /// What the stream has. Always inlined: an event is large to move.
-    #[inline(always)]
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
-        Pin::new(&mut *self.stream).poll_next(cx)
+    /// What the stream says when [its next event](EventStream::try_next) is not here.
+    #[cold]
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Result<ReceivedEvent, End> {
+        match Pin::new(&mut *self.stream).poll_next(cx) {
+            Poll::Ready(Some(Ok(event))) => Ok(event),
+            Poll::Ready(Some(Err(error))) => Err(End::Told(error)),
+            Poll::Ready(None) => Err(End::Over),
+            Poll::Pending => Err(End::Waits),
+        }
     }
 
     /// An event is handed over.
@@ -94,29 +97,18 @@ impl Intake<'_> {
         *self.taken = event.sequence_number().as_i64();
     }
 
-    /// What it means that there is none.
-    #[cold]
-    pub(crate) fn out(item: Poll<Option<Item>>) -> End {
-        match item {
-            Poll::Ready(Some(Err(error))) => End::Told(error),
-            Poll::Ready(None) => End::Over,
-            Poll::Ready(Some(Ok(_))) | Poll::Pending => End::Waits,
-        }
-    }
-
     /// The next event, to be collected.
     #[inline]
     pub(crate) fn next(&mut self, cx: &mut Context<'_>) -> Result<ReceivedEvent, End> {
         if let Some(end) = self.refuses() {
             return Err(end);
         }
-        match self.poll(cx) {
-            Poll::Ready(Some(Ok(event))) => {
-                self.took(&event);
-                Ok(event)
-            }
-            other => Err(Self::out(other)),
-        }
+        let event = match self.stream.try_next() {
+            Some(event) => event,
+            None => self.poll(cx)?,
+        };
+        self.took(&event);
+        Ok(event)
     }
 
     /// Whether a handler may start now.

@@ -79,6 +79,9 @@ impl<P: Post> Source<P> {
                 Ok(stream) => {
                     self.failures = 0;
                     self.post.attached();
+                    // The keeper was woken on this thread, where no other thread may take it from. It
+                    // has to be gone from here before a handler might block.
+                    tokio::task::yield_now().await;
                     // The end of the partition is pinned to the event that it was.
                     self.position = stream.position();
                     return Some((stream, is_anew));

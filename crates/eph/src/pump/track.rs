@@ -1,5 +1,8 @@
 //! One handler on one partition: what it has, what waits for it, and when it is called.
 
+mod opening;
+mod work;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,17 +12,16 @@ use eventhubs_protocol::ReceivedEvent;
 use tokio::sync::watch;
 
 use crate::clock;
-use crate::handler::{Concurrency, EachSlot, Failure, Handler, HandlerId, Kind, Ran, Registered};
+use crate::handler::{Failure, Handler, HandlerId, Ran, Registered};
 use crate::partition::{CloseReason, Partition};
 
-use super::call::{Alarm, Call};
+use super::call::Alarm;
 use super::desk::{Common, HandlerDesk};
-use super::forming::Forming;
-use super::intake::{End, Intake, Kept};
-use super::lanes::Lanes;
+use super::intake::{End, Intake};
 use super::post::Post;
 use super::prefix::UNKNOWN;
-use super::side;
+
+use self::work::Work;
 
 /// A handler could not finish something.
 #[derive(Debug)]
@@ -51,30 +53,6 @@ enum Stage {
     Leaving,
     Closing(Side),
     Gone,
-}
-
-enum Work {
-    Each(Each),
-    Keyed(Keyed),
-    Batch(Batch),
-}
-
-struct Each {
-    call: Call<ReceivedEvent, dyn EachSlot>,
-    kept: Kept,
-}
-
-struct Keyed {
-    lanes: Lanes<ReceivedEvent>,
-    calls: Box<[(Call<ReceivedEvent, dyn EachSlot>, Option<ReceivedEvent>)]>,
-}
-
-struct Batch {
-    forming: Forming<ReceivedEvent>,
-    call: Call<Vec<ReceivedEvent>>,
-    /// The first and the last event that the call has; none of an empty batch.
-    current: Option<(i64, ReceivedEvent)>,
-    alarm: Alarm,
 }
 
 /// One handler on one partition.
@@ -347,82 +325,6 @@ impl<P: Post> Track<P> {
         self.desk.has_left.send_replace(true);
     }
 
-    /// Tries to open it again after this while.
-    pub(crate) fn open_later(&mut self, after: Duration) {
-        let mut alarm = Alarm::default();
-        alarm.set(clock::now() + after);
-        self.stage = Stage::Opening(None, alarm);
-    }
-
-    /// It goes on without having been opened.
-    pub(crate) fn open_anyway(&mut self, taken: i64) {
-        self.opened(taken);
-    }
-
-    /// Begins with [`Handler::on_close`].
-    pub(crate) fn close(&mut self, reason: CloseReason) {
-        let (handler, partition) = (Arc::clone(&self.handler), self.partition.clone());
-        let grace = self.desk.common.grace;
-        if handler.closed.is_none() {
-            self.stage = Stage::Gone;
-            return;
-        }
-        let limit = Some(self.limit.map_or(grace, |limit| limit.min(grace)));
-        let closing = async move {
-            match &handler.closed {
-                Some(closed) => closed(partition, reason).await,
-                None => Ok(()),
-            }
-        };
-        self.stage = Stage::Closing(Box::pin(side::guarded(limit, closing)));
-        self.began();
-    }
-
-    fn open(&mut self) {
-        let (handler, partition) = (Arc::clone(&self.handler), self.partition.clone());
-        let opening = async move {
-            match &handler.opened {
-                Some(opened) => opened(partition).await,
-                None => Ok(()),
-            }
-        };
-        let side = Box::pin(side::guarded(self.limit, opening));
-        self.stage = Stage::Opening(Some(side), Alarm::default());
-        self.began();
-    }
-
-    fn poll_opening(&mut self, cx: &mut Context<'_>, taken: i64) -> Step {
-        let Stage::Opening(side, alarm) = &mut self.stage else { return Step::Fine };
-        let Some(opening) = side else {
-            if alarm.poll(cx).is_ready() {
-                self.open();
-                return self.poll_opening(cx, taken);
-            }
-            return Step::Fine;
-        };
-        match opening.as_mut().poll(cx) {
-            Poll::Pending => Step::Fine,
-            Poll::Ready(result) => {
-                *side = None;
-                self.ended();
-                match result {
-                    Ok(()) => {
-                        self.opened(taken);
-                        Step::Fine
-                    }
-                    Err(failure) => self.side_failed(failure),
-                }
-            }
-        }
-    }
-
-    fn opened(&mut self, taken: i64) {
-        let ordered = !matches!(self.work, Work::Keyed(_));
-        self.desk.common.ledger().join(self.desk.id, taken, ordered);
-        self.replayed_to = taken;
-        self.stage = Stage::Open;
-    }
-
     /// Polls the calls that run; what failed, if one did.
     fn poll_calls(&mut self, cx: &mut Context<'_>) -> Option<Step> {
         match &mut self.work {
@@ -576,58 +478,5 @@ impl<P: Post> Track<P> {
 
     fn ended(&self) {
         self.desk.common.post.handler_ended(self.desk.id);
-    }
-}
-
-impl Work {
-    fn of(handler: &Handler, limit: Option<Duration>) -> Self {
-        match (&handler.kind, handler.concurrency) {
-            (Kind::Each(work), Concurrency::Ordered) => {
-                let call = Call::new(work.slot(), limit);
-                Self::Each(Each { call, kept: Kept::default() })
-            }
-            (Kind::Each(work), Concurrency::PerKey { lanes }) => {
-                let lanes = Lanes::new(lanes);
-                let call = |_| (Call::new(work.slot(), limit), None);
-                let calls = (0..lanes.count()).map(call).collect();
-                Self::Keyed(Keyed { lanes, calls })
-            }
-            (Kind::Batch(work), _) => {
-                let forming =
-                    Forming::new(handler.events_max, handler.wait_max, handler.empty_batches);
-                let call = Call::new(work.slot(), limit);
-                Self::Batch(Batch { forming, call, current: None, alarm: Alarm::default() })
-            }
-        }
-    }
-
-    fn is_running(&self) -> bool {
-        match self {
-            Self::Each(each) => each.call.is_running(),
-            Self::Keyed(keyed) => keyed.calls.iter().any(|(call, _)| call.is_running()),
-            Self::Batch(batch) => batch.call.is_running(),
-        }
-    }
-}
-
-impl Keyed {
-    fn push(&mut self, event: ReceivedEvent) {
-        let lane = self.lanes.lane_of(event.partition_key());
-        self.lanes.push(lane, event);
-    }
-
-    /// Polls the call of a lane; the event it had and how it ended, if it did.
-    fn poll_lane(
-        &mut self,
-        lane: usize,
-        cx: &mut Context<'_>,
-    ) -> Option<(ReceivedEvent, Result<(), Failure>)> {
-        let (call, current) = &mut self.calls[lane];
-        if !call.is_running() {
-            return None;
-        }
-        let Poll::Ready(result) = call.poll(cx) else { return None };
-        self.lanes.ended(lane);
-        Some((current.take()?, result))
     }
 }

@@ -1,6 +1,7 @@
 //! Whole hosts against the emulator in the same process: through bytes, in memory, on the paused
 //! clock, with a store that can be made to fail.
 
+mod blocking;
 mod cancellation;
 mod claiming;
 mod closing;

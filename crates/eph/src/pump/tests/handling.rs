@@ -156,7 +156,9 @@ async fn in_the_middle(act: fn(&Rig) -> Box<dyn Fn() + Send + Sync>, reason: Clo
         let (numbers, other) = (log(), log());
         let (written, act) = (Arc::clone(&numbers), act(&rig));
         rig.append(10);
-        (0..others).for_each(|_| drop(rig.register(writing(&other))));
+        for _ in 0..others {
+            rig.register(writing(&other));
+        }
         rig.register(Handler::each(move |event, _| {
             let number = event.sequence_number().as_i64();
             write(&written, number);
@@ -178,7 +180,10 @@ async fn in_the_middle(act: fn(&Rig) -> Box<dyn Fn() + Send + Sync>, reason: Clo
 async fn a_pump_pauses_in_the_middle_of_what_is_here() {
     let pause = |rig: &Rig| {
         let paused = rig.paused.clone();
-        Box::new(move || drop(paused.send_replace(true))) as Box<dyn Fn() + Send + Sync>
+        let pause = move || {
+            paused.send_replace(true);
+        };
+        Box::new(pause) as Box<dyn Fn() + Send + Sync>
     };
     in_the_middle(pause, CloseReason::Paused).await;
 }
