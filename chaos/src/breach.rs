@@ -125,6 +125,18 @@ pub enum Breach {
         /// How long after.
         by: Duration,
     },
+    /// A handler was called although the lease had not been renewed for so long that it had to be
+    /// given up.
+    Overdue {
+        /// The host.
+        host: u16,
+        /// The partition.
+        partition: u16,
+        /// The level.
+        level: i64,
+        /// How long after.
+        by: Duration,
+    },
     /// A handler was called although another host had the partition already.
     Overlapped {
         /// The host.
@@ -207,6 +219,7 @@ impl Breach {
             Self::Unflushed { .. } => "unflushed",
             Self::NotRising { .. } => "not rising",
             Self::AfterNotice { .. } => "after notice",
+            Self::Overdue { .. } => "overdue",
             Self::Overlapped { .. } => "overlapped",
             Self::Crowded { .. } => "crowded",
             Self::Waited { .. } => "waited",
@@ -267,6 +280,11 @@ impl fmt::Display for Breach {
                 f,
                 "host {host} called a handler for partition {partition} at level {level}, {by:.1?} \
                  after it told that"
+            ),
+            Self::Overdue { host, partition, level, by } => write!(
+                f,
+                "host {host} called a handler for partition {partition} at level {level}, {by:.1?} \
+                 after it had to fence itself"
             ),
             Self::Overlapped { host, partition, level, newer, by, limit } => write!(
                 f,

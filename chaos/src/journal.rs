@@ -20,6 +20,15 @@ pub enum Note {
         /// When the host asked, in microseconds.
         asked: u64,
     },
+    /// The store made an ownership last longer, whether or not the host was told.
+    Renewed {
+        /// The partition.
+        partition: u16,
+        /// Owner level.
+        level: i64,
+        /// When it was asked to, in microseconds.
+        asked: u64,
+    },
     /// The store took a higher owner level for an ownership.
     Raised {
         /// The partition.
@@ -143,6 +152,9 @@ impl fmt::Display for Note {
             Self::Acquired { partition, level, asked } => {
                 write!(f, "acquired {partition} {level} {asked}")
             }
+            Self::Renewed { partition, level, asked } => {
+                write!(f, "renewed {partition} {level} {asked}")
+            }
             Self::Raised { partition, from, level } => {
                 write!(f, "raised {partition} {from} {level}")
             }
@@ -229,6 +241,7 @@ impl Words<'_> {
         let (partition, level) = note;
         Some(match verb {
             "acquired" => Note::Acquired { partition, level, asked: self.take()? },
+            "renewed" => Note::Renewed { partition, level, asked: self.take()? },
             "raised" => Note::Raised { partition, from: level, level: self.take()? },
             "loaded" => {
                 let sequence = self.take::<i64>()?;
@@ -282,6 +295,7 @@ mod tests {
         let event = EventId { producer: 3, partition, counter: 9 };
         for note in [
             Note::Acquired { partition, level, asked: 5 },
+            Note::Renewed { partition, level, asked: 6 },
             Note::Raised { partition, from: 1, level },
             Note::Loaded { partition, level, sequence: None },
             Note::Loaded { partition, level, sequence: Some(0) },

@@ -66,6 +66,36 @@ fn a_handler_that_is_called_after_the_notice_is_found() {
     });
 }
 
+/// An owner that calls a handler so long after it asked for its partition.
+fn overdue(chronicle: &mut Chronicle, random: &mut Random, renewed: Option<u64>) -> bool {
+    let acquired = any(chronicle, random, |note| matches!(note, Note::Acquired { .. }));
+    let Some((process, place)) = acquired else { return false };
+    let Entry { at, note: Note::Acquired { partition, level, .. } } =
+        chronicle.processes[process].entries[place]
+    else {
+        return false;
+    };
+    let moment = at + 14_000_000;
+    if let Some(ago) = renewed {
+        let asked = moment - ago;
+        insert(chronicle, process, asked + 10, Note::Renewed { partition, level, asked });
+    }
+    let started = Note::Started { partition, level, sequence: 0, event: event(partition, 0) };
+    insert(chronicle, process, moment, started);
+    true
+}
+
+#[test]
+fn an_owner_that_goes_on_without_a_renewal_is_found() {
+    found("overdue", |chronicle, random| overdue(chronicle, random, None));
+    found("overdue", |chronicle, random| overdue(chronicle, random, Some(13_900_000)));
+    for seed in 0..SEEDS {
+        let mut chronicle = chronicle(seed);
+        overdue(&mut chronicle, &mut Random::new(seed), Some(13_000_000));
+        assert_eq!(hosts::check(&chronicle).findings.count("overdue"), 0, "seed {seed}");
+    }
+}
+
 /// A former owner that still calls a handler, so long after another has come.
 fn overlapping(chronicle: &mut Chronicle, random: &mut Random, by: u64) -> bool {
     for _ in 0..50 {

@@ -20,6 +20,7 @@ pub(super) fn check(chronicle: &Chronicle, tenures: &[Tenure], account: &mut Hos
     let troubles = Troubles::of(chronicle);
     for tenure in tenures {
         notice(tenure, &mut account.findings);
+        fenced(chronicle, tenure, &mut account.findings);
     }
     for partition in 0..chronicle.history.logs.len() {
         let partition = u16::try_from(partition).unwrap_or(u16::MAX);
@@ -85,6 +86,25 @@ fn notice(tenure: &Tenure, findings: &mut Findings) {
     }
 }
 
+/// From asking for a lease to the fence, in microseconds: the lease less a tenth, at least a second.
+fn held(chronicle: &Chronicle) -> u64 {
+    let lease = micros(chronicle.lease);
+    lease.saturating_sub((lease / 10).max(1_000_000))
+}
+
+/// No handler is called when the lease was not renewed in time, however the process spent it.
+fn fenced(chronicle: &Chronicle, tenure: &Tenure, findings: &mut Findings) {
+    for call in &tenure.calls {
+        let renewals = tenure.renewals.iter().copied().filter(|asked| *asked <= call.at);
+        let fence = renewals.fold(tenure.asked, u64::max) + held(chronicle);
+        if call.at > fence + TURN {
+            let (host, partition, level) = (tenure.host, tenure.partition, call.level);
+            let by = Duration::from_micros(call.at - fence);
+            findings.add(Breach::Overdue { host, partition, level, by });
+        }
+    }
+}
+
 /// Calls of an owner after another had come.
 fn overlap(
     chronicle: &Chronicle,
@@ -123,9 +143,7 @@ fn overlap(
 /// When whoever had the partition before must have fenced itself, whatever it hears: it has not
 /// renewed its lease since another got the partition.
 fn fence(chronicle: &Chronicle, own: &[&Tenure], other: &Attached, call: &Call) -> Option<u64> {
-    let lease = micros(chronicle.lease);
-    let margin = (lease / 10).max(1_000_000);
     let levels = own.iter().flat_map(|tenure| &tenure.levels);
     let acquired = levels.filter(|(at, level)| *level == other.level && *at <= call.at);
-    acquired.map(|(at, _)| at + lease - margin + TURN).max()
+    acquired.map(|(at, _)| at + held(chronicle) + TURN).max()
 }

@@ -45,6 +45,8 @@ pub(super) struct Tenure {
     pub(super) levels: Vec<(u64, i64)>,
     /// When the host asked for the partition.
     pub(super) asked: u64,
+    /// When the renewals that succeeded were asked for, in their order.
+    pub(super) renewals: Vec<u64>,
     /// When the checkpoint was taken over, and how far others had come.
     pub(super) loaded: Option<(u64, Option<i64>)>,
     /// In the order in which they began.
@@ -102,6 +104,11 @@ impl Desk<'_> {
                 if let Some(&index) = self.open.get(&(partition, from)) {
                     self.tenures[index].levels.push((at, level));
                     self.open.insert((partition, level), index);
+                }
+            }
+            Note::Renewed { partition, level, asked } => {
+                if let Some(tenure) = self.of(partition, level) {
+                    tenure.renewals.push(asked);
                 }
             }
             Note::Loaded { partition, level, sequence } => {
@@ -163,6 +170,7 @@ impl Desk<'_> {
             partition,
             levels: vec![(at, level)],
             asked,
+            renewals: Vec::new(),
             loaded: None,
             calls: Vec::new(),
             told: None,

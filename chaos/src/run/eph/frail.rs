@@ -179,7 +179,18 @@ impl Clerk {
         result
     }
 
+    async fn renew(self, lease: Lease) -> Result<Hold, StoreError> {
+        let asked = self.scribe.now();
+        let result = self.store.renew(&lease).await;
+        if let Ok(Hold::Kept(lease)) = &result {
+            let (partition, level) = (number(lease.partition), lease.epoch.as_i64());
+            self.scribe.note(Note::Renewed { partition, level, asked });
+        }
+        result
+    }
+
     async fn update(self, lease: Lease) -> Result<Hold, StoreError> {
+        let asked = self.scribe.now();
         let result = self.store.update(&lease).await;
         if let Ok(Hold::Kept(lease)) = &result {
             let (partition, level) = (number(lease.partition), lease.epoch.as_i64());
@@ -187,6 +198,7 @@ impl Clerk {
             if let Some(from) = before.filter(|before| *before != level) {
                 self.scribe.note(Note::Raised { partition, from, level });
             }
+            self.scribe.note(Note::Renewed { partition, level, asked });
         }
         result
     }
@@ -261,8 +273,7 @@ impl Leaser for Frail {
     }
 
     async fn renew(&self, lease: &Lease) -> Result<Hold, StoreError> {
-        let (store, lease) = (self.inner.clone(), lease.clone());
-        let work = async move { store.renew(&lease).await };
+        let work = self.clerk().renew(lease.clone());
         self.call(Calls::Leases, StoreOperation::Renew, work).await
     }
 
