@@ -23,7 +23,6 @@ const TABLES: &str =
      CREATE TABLE marks (id INTEGER PRIMARY KEY, body BLOB) STRICT;
      CREATE VIEW clock AS SELECT
      max(CAST(unixepoch('subsec') * 1000 AS INTEGER), ifnull(max(date), 0)) AS now FROM leases;";
-const NO_TABLES: &str = "DROP VIEW clock; DROP TABLE leases; DROP TABLE marks;";
 
 type Fault = Box<dyn Error + Send + Sync>;
 
@@ -33,7 +32,7 @@ pub(crate) struct SqliteStore(pub(crate) PathBuf);
 
 impl SqliteStore {
     /// One call is one transaction. Immediate: nobody else writes from before it reads until it
-    /// has written; it waits up to 5 seconds for others, which is what rusqlite sets. When the
+    /// has written; it waits for others, and whose turn it is, is chance. When the
     /// caller goes away its thread still ends it, and nothing stays held.
     async fn call<T: Send + 'static>(
         &self,
@@ -43,6 +42,7 @@ impl SqliteStore {
         let file = self.0.clone();
         let done = tokio::task::spawn_blocking(move || {
             let mut connection = Connection::open(file)?;
+            connection.busy_timeout(std::time::Duration::from_secs(15))?;
             let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             if op != Op::Provision && !tx.table_exists(None, "leases")? {
                 Err(QueryReturnedNoRows)?;
@@ -138,7 +138,7 @@ impl Leaser for SqliteStore {
     }
 
     async fn delete_store(&self) -> Result<bool, StoreError> {
-        self.provision(true, NO_TABLES).await
+        self.provision(true, "DROP VIEW clock; DROP TABLE leases; DROP TABLE marks;").await
     }
 
     async fn leases(&self) -> Result<LeaseTable, StoreError> {
