@@ -61,7 +61,7 @@ async fn a_claim_that_fails_affects_no_other_and_is_made_again_by_the_next_scan(
 }
 
 #[tokio::test(start_paused = true)]
-async fn b07_a_claim_that_took_effect_and_failed_is_repeated_as_the_same_claim() {
+async fn b07_b18_a_claim_that_took_effect_and_failed_is_repeated_as_the_same_claim() {
     let world = World::new(4).await;
     let mut levels = Vec::new();
     for kind in [StoreErrorKind::Timeout, StoreErrorKind::Unavailable] {

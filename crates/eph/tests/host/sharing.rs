@@ -11,7 +11,7 @@ fn named(name: &str) -> HostOptions {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_event_is_handled_and_the_last_is_in_the_checkpoint() {
+async fn p17_on_one_thread_every_event_is_handled_and_the_last_is_in_the_checkpoint() {
     let world = World::new(4).await;
     world.append_all(50);
     let host = world.started(named("a"));

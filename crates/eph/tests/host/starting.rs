@@ -244,3 +244,23 @@ async fn a_slow_hub_delays_no_plan_of_a_host_that_knows_its_partitions() {
     let age = host.health().scan_age.expect("it has scanned");
     assert!(age < seconds(20), "{age:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn p14_a_process_without_file_descriptors_says_so_and_recovers() {
+    let world = World::new(2).await;
+    let host = world.started(options());
+    world.settles(&[&host], seconds(40)).await;
+    let refuse = Effect::refuse("", "Too many open files (os error 24)");
+    let fault = HubFault::at(Point::Connect, refuse).always();
+    let fault = world.network.inject(fault).expect("it can strike");
+    world.emulator.inject(HubFault::now(Effect::Reset)).expect("it can strike");
+    world.store.down(Fault::Before(StoreErrorKind::Unavailable));
+    world.append_all(5);
+    pass(seconds(40)).await;
+    assert_eq!(host.state(), HostState::Running);
+    assert!(!host.health().is_ok());
+    assert!(world.network.lift(fault));
+    world.store.heal();
+    world.settles(&[&host], seconds(120)).await;
+    world.handles_all(seconds(120)).await;
+}
