@@ -191,7 +191,7 @@ impl<P: Post> Flow<P> {
                     self.stream = None;
                     Some(Poll::Pending)
                 }
-                Err(step) => turn_of(step).map(Poll::Ready),
+                Err(step) => turn_of(*step).map(Poll::Ready),
             };
         }
     }

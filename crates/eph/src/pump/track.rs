@@ -190,7 +190,7 @@ impl<P: Post> Track<P> {
         &mut self,
         intake: &mut Intake<'_>,
         cx: &mut Context<'_>,
-    ) -> Result<End, Step> {
+    ) -> Result<End, Box<Step>> {
         match &mut self.work {
             Work::Each(each) => match each.call.run(intake, &mut each.kept, &self.partition, cx) {
                 Ran::Out(end) => Ok(end),
@@ -198,7 +198,7 @@ impl<P: Post> Track<P> {
                     self.began();
                     Ok(End::Waits)
                 }
-                Ran::Failed(failure) => Err(self.each_failed(failure)),
+                Ran::Failed(failure) => Err(Box::new(self.each_failed(failure))),
             },
             Work::Batch(batch) => {
                 while !batch.forming.is_full() {
@@ -210,7 +210,7 @@ impl<P: Post> Track<P> {
                 match self.start_batch(cx) {
                     // Another one begins.
                     Step::Fine => Ok(End::Enough),
-                    step => Err(step),
+                    step => Err(Box::new(step)),
                 }
             }
             Work::Keyed(_) => {
@@ -218,7 +218,7 @@ impl<P: Post> Track<P> {
                     match intake.next(cx) {
                         Ok(event) => match self.give(event, cx) {
                             Step::Fine => {}
-                            step => return Err(step),
+                            step => return Err(Box::new(step)),
                         },
                         Err(end) => return Ok(end),
                     }
@@ -341,10 +341,7 @@ impl<P: Post> Track<P> {
             }
             Work::Keyed(keyed) => {
                 for lane in 0..keyed.calls.len() {
-                    let (event, result) = match keyed.poll_lane(lane, cx) {
-                        Some(ended) => ended,
-                        None => continue,
-                    };
+                    let Some((event, result)) = keyed.poll_lane(lane, cx) else { continue };
                     self.desk.common.post.handler_ended(self.desk.id);
                     let number = event.sequence_number().as_i64();
                     match result {

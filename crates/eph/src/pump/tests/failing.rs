@@ -177,7 +177,7 @@ async fn a_call_that_takes_too_long_is_dropped_where_it_waits() {
         let start = Instant::now();
         rig.finishes(2).await;
         let seconds = start.elapsed().as_secs();
-        let limit = own.unwrap_or(Some(30 * SECOND));
+        let limit = own.unwrap_or_else(|| Some(30 * SECOND));
         match limit {
             None => {
                 assert_eq!(read(&numbers), [0, 1, 2]);

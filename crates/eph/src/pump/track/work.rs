@@ -23,9 +23,12 @@ pub(super) struct Each {
     pub(super) kept: Kept,
 }
 
+/// The call of a lane, and the event it has.
+type LaneCall = (Call<ReceivedEvent, dyn EachSlot>, Option<ReceivedEvent>);
+
 pub(super) struct Keyed {
     pub(super) lanes: Lanes<ReceivedEvent>,
-    pub(super) calls: Box<[(Call<ReceivedEvent, dyn EachSlot>, Option<ReceivedEvent>)]>,
+    pub(super) calls: Box<[LaneCall]>,
 }
 
 pub(super) struct Batch {
