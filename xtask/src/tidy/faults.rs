@@ -9,13 +9,16 @@ use super::Finding;
 
 pub(super) const DOC: &str = "docs/faults.md";
 
+/// Beginnings of paths, each with what else the path holds.
+type Places = &'static [(&'static str, &'static str)];
+
 /// A cell that names tests: which it is, where those tests stand, and what it means when it is
 /// empty.
 #[derive(Debug)]
 struct TestCell {
     at: usize,
-    /// What the path of their file begins with, and what it holds.
-    places: (&'static str, &'static str),
+    /// What the path of their file begins with, and what it holds: one of these.
+    places: Places,
     is_needed: Option<&'static str>,
 }
 
@@ -33,31 +36,41 @@ struct Table {
 const FAULT_CELLS: &[TestCell] = &[
     TestCell {
         at: 3,
-        places: ("crates/emulator/", ""),
+        places: &[("crates/emulator/", "")],
         is_needed: Some("no test shows this fault"),
     },
-    TestCell { at: 4, places: ("crates/client/tests/", ""), is_needed: None },
+    TestCell { at: 4, places: &[("crates/client/tests/", "")], is_needed: None },
 ];
 
 /// Number, words, tests of the client, drills. What is wrong with a value may be shown where it is
 /// made.
 const INPUT_CELLS: &[TestCell] = &[TestCell {
     at: 2,
-    places: ("crates/", "/tests/"),
+    places: &[("crates/", "/tests/")],
     is_needed: Some("no test shows what becomes of this input"),
+}];
+
+/// Number, words, tests, drills: what a process or a store does wrong, and the host survives. Real
+/// processes are tested where their programs are.
+const HOST_CELLS: &[TestCell] = &[TestCell {
+    at: 2,
+    places: &[("crates/eph/", ""), ("sim/", ""), ("examples/", "")],
+    is_needed: Some("no test shows what the host makes of this"),
 }];
 
 const TABLES: &[Table] = &[
     Table { letter: 'N', rows: 16, cells: 6, tests: FAULT_CELLS, drills: 5 },
     Table { letter: 'S', rows: 46, cells: 6, tests: FAULT_CELLS, drills: 5 },
     Table { letter: 'U', rows: 14, cells: 4, tests: INPUT_CELLS, drills: 3 },
+    Table { letter: 'P', rows: 17, cells: 4, tests: HOST_CELLS, drills: 3 },
+    Table { letter: 'B', rows: 20, cells: 4, tests: HOST_CELLS, drills: 3 },
 ];
 
 /// A test that a row names.
 struct Named<'a> {
     line: usize,
     name: &'a str,
-    places: (&'static str, &'static str),
+    places: Places,
 }
 
 /// Checks the tables. `sources` are paths and texts of the files in which tests may stand, `drills`
@@ -101,13 +114,15 @@ pub(super) fn check<'a>(
         missing.into_iter().map(|row| Finding::whole(DOC, format!("row {row} is missing"))),
     );
     for (path, source) in sources {
-        named.retain(|Named { name, places: (begin, part), .. }| {
-            let is_there = path.starts_with(begin) && path.contains(part);
+        named.retain(|Named { name, places, .. }| {
+            let is_there =
+                places.iter().any(|(begin, part)| path.starts_with(begin) && path.contains(part));
             !(is_there && source.contains(&format!("fn {name}(")))
         });
     }
-    findings.extend(named.into_iter().map(|Named { line, name, places: (begin, _) }| {
-        Finding::at(DOC, line, format!("no test in {begin} is called {name}"))
+    findings.extend(named.into_iter().map(|Named { line, name, places }| {
+        let begins: Vec<&str> = places.iter().map(|(begin, _)| *begin).collect();
+        Finding::at(DOC, line, format!("no test in {} is called {name}", begins.join(" or ")))
     }));
     findings
 }
@@ -139,9 +154,10 @@ mod tests {
         let mut doc = String::new();
         for table in TABLES {
             for number in 1..=table.rows {
-                let (letter, is_input) = (table.letter, table.cells == 4);
-                let (call, shown) = if is_input { ("", "") } else { ("`y` | ", "`shown` | ") };
-                let row = format!("| {letter}{number} | x | {call}{shown}`survived` | |\n");
+                let (letter, is_fault) = (table.letter, table.cells == 6);
+                let (call, shown) = if is_fault { ("`y` | ", "`shown` | ") } else { ("", "") };
+                let by = if matches!(letter, 'P' | 'B') { "hosted" } else { "survived" };
+                let row = format!("| {letter}{number} | x | {call}{shown}`{by}` | |\n");
                 doc.push_str(&row);
             }
         }
@@ -149,7 +165,8 @@ mod tests {
     }
 
     fn findings(doc: &str) -> Vec<String> {
-        let sources = [("crates/emulator/tests/a.rs", "#[test]\nfn shown() {}"), CLIENT];
+        let shown = ("crates/emulator/tests/a.rs", "#[test]\nfn shown() {}");
+        let sources = [shown, CLIENT, ("sim/tests/a.rs", "#[test]\nfn hosted() {}")];
         let drills = "[[drill]]\nname = \"found\"\nfile";
         check(doc, sources.into_iter(), drills).iter().map(ToString::to_string).collect()
     }
@@ -180,6 +197,8 @@ mod tests {
         assert_eq!(change("| |\n", "| `lost` |\n"), ["docs/faults.md:1: no drill is called lost"]);
         assert!(change("| |\n", "| `found` |\n").is_empty());
         assert_eq!(change(" | |\n", " |\n"), ["docs/faults.md:1: a row has 6 cells"]);
+        let gone = "docs/faults.md:77: no test in crates/eph/ or sim/ or examples/ is called";
+        assert_eq!(change("`hosted`", "`shown`"), [format!("{gone} shown")], "elsewhere");
         let found = findings(&document().replace("| U14 | x | `survived` |", "| U14 | x | |"));
         assert_eq!(found, ["docs/faults.md:76: no test shows what becomes of this input"]);
     }

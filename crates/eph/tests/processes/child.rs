@@ -16,7 +16,7 @@ pub(super) const FOLDER: &str = "EVENTHUBS_EPH_TEST_FOLDER";
 pub(super) const CONNECTION: &str = "EVENTHUBS_EPH_TEST_CONNECTION";
 
 /// One line, written at once.
-fn say(line: &str) {
+pub(super) fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}").unwrap();
     out.flush().unwrap();

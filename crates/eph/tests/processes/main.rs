@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod child;
+mod descriptors;
 mod log;
 
 use std::collections::BTreeMap;
