@@ -178,24 +178,3 @@ async fn hosts_on_many_threads_handle_everything() {
     }
     assert!(world.holders().await.is_empty());
 }
-
-#[test]
-fn p17_one_thread_carries_hosts_that_share_lose_and_end() {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    let runtime = builder.enable_all().start_paused(true).build().expect("a runtime");
-    runtime.block_on(async {
-        let world = World::new(6).await;
-        let hosts = ["a", "b", "c"].map(|name| world.started(named(name)));
-        world.settles(&hosts.each_ref(), seconds(60)).await;
-        world.append_all(30);
-        world.handles_all(seconds(20)).await;
-        let [first, second, third] = hosts;
-        drop(third);
-        within_paused(second.close()).await.expect("it closes");
-        world.settles(&[&first], seconds(90)).await;
-        world.append_all(30);
-        world.handles_all(seconds(20)).await;
-        within_paused(first.close()).await.expect("it closes");
-        assert!(world.holders().await.is_empty(), "everything was given back");
-    });
-}
