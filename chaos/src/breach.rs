@@ -257,10 +257,9 @@ impl fmt::Display for Breach {
             Self::Again { host, partition, sequence, why } => {
                 write!(f, "host {host} handled {sequence} of partition {partition}: {why}")
             }
-            Self::Beyond { host, partition, sequence, missing } => write!(
-                f,
-                "host {host} stores {sequence} of partition {partition}, {missing} is not done"
-            ),
+            Self::Beyond { host, partition, sequence, missing } => {
+                write!(f, "host {host} stores {sequence} of partition {partition} before {missing}")
+            }
             Self::WentBack { partition, from, to } => {
                 write!(f, "the checkpoint of partition {partition} from {from} to {to}")
             }

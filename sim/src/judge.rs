@@ -296,7 +296,8 @@ impl Judge {
     /// At the end of a run with two stores.
     pub(crate) fn judge_warnings(&mut self, now: Duration) {
         let is_told = |kind: &str| self.told.keys().any(|(_, told)| *told == kind);
-        if !self.stolen_much.is_empty() && !(is_told("ping-pong") && is_told("second-store")) {
+        let is_all_told = is_told("ping-pong") && is_told("second-store");
+        if !self.stolen_much.is_empty() && !is_all_told {
             self.report("B12", now, "nobody told that there are two stores".to_owned());
         }
     }

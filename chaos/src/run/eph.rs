@@ -382,7 +382,7 @@ fn plans(settings: &Settings) -> (Vec<Window>, Vec<Upheaval>) {
     };
     let rows: Vec<String> = match settings.rows.is_empty() {
         // In a third of the runs nothing strikes but at processes and the store.
-        true if settings.seed % 3 == 0 => return (Vec::new(), plan),
+        true if settings.seed.is_multiple_of(3) => return (Vec::new(), plan),
         true => upheaval::ROWS.iter().map(|row| (*row).to_owned()).collect(),
         false => settings.rows.clone(),
     };

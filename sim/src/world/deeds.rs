@@ -22,7 +22,7 @@ impl World {
             | Deed::Pause(..)
             | Deed::Suspend(..)
             | Deed::Cut(..)
-            | Deed::Jump(..) => self.to_host(deed),
+            | Deed::Jump(..) => self.do_to_host(deed),
             Deed::Outage(long) => self.outage_until = now + long,
             Deed::AddPartitions(count) => self.partitions += count,
             Deed::DeleteStore(long) => {
@@ -42,7 +42,7 @@ impl World {
     }
 
     /// What only one host notices.
-    fn to_host(&mut self, deed: Deed) {
+    fn do_to_host(&mut self, deed: Deed) {
         let now = self.now;
         let (Deed::Crash(host)
         | Deed::Pause(host, _)

@@ -26,7 +26,7 @@ pub(super) fn check(chronicle: &Chronicle, tenures: &[Tenure], account: &mut Hos
             let index = usize::try_from(call.sequence - log.begin).unwrap_or(usize::MAX);
             let place = done.get_mut(usize::from(tenure.partition));
             if let Some(place) = place.and_then(|places| places.get_mut(index)) {
-                *place = place.into_iter().map(|at| *at).chain(call.done()).min();
+                *place = place.iter_mut().map(|at| *at).chain(call.done()).min();
             }
         }
         order(tenure, log.begin, &mut account.findings);

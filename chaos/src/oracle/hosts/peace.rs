@@ -109,7 +109,7 @@ fn waits(chronicle: &Chronicle, done: &Done, account: &mut HostAccount) {
     for (log, done) in chronicle.history.logs.iter().zip(done) {
         for (content, done) in log.events.iter().zip(done) {
             if let Content::Event(event) = content {
-                places.entry(*event).or_insert(done.unwrap_or(chronicle.end));
+                places.entry(*event).or_insert_with(|| done.unwrap_or(chronicle.end));
             }
         }
     }

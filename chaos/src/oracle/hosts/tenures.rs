@@ -140,7 +140,7 @@ impl Desk<'_> {
             Note::Told { partition, level, gives } => {
                 if let Some(tenure) = self.of(partition, level) {
                     tenure.told.get_or_insert(at);
-                    tenure.given = tenure.given.or(gives.then_some(at));
+                    tenure.given = tenure.given.or_else(|| gives.then_some(at));
                 }
             }
             Note::Storing { partition, level, sequence } => {

@@ -95,9 +95,12 @@ async fn p10_a_host_closes_at_every_moment_of_its_start() {
     only_tasks(before).await;
 }
 
+/// What goes wrong, and its name.
+type Strike = (&'static str, fn(&World));
+
 #[tokio::test(start_paused = true)]
 async fn a_stop_is_over_in_time_whoever_does_not_answer() {
-    let strikes: [(&str, fn(&World)); 3] = [
+    let strikes: [Strike; 3] = [
         ("the store is silent", |world| world.store.down(Fault::Hang)),
         ("the hub is silent", |world| {
             let silence = HubFault::now(Effect::Silence(Direction::Both));

@@ -55,13 +55,13 @@ async fn p15_a_rolling_restart_moves_little_and_leaves_nothing_alone() {
     };
     let before = moves(&hosts);
     let (mut idle, mut gone) = (Idle::default(), Vec::new());
-    for round in 0..usize::from(HOSTS) {
+    for (round, host) in hosts.iter_mut().enumerate() {
         world.append_all(5);
         idle.watch(&world, 300).await;
         let fresh = world.host(options(&format!("next of {round}")));
-        let old = std::mem::replace(&mut hosts[round], fresh);
+        let old = std::mem::replace(host, fresh);
         within_paused(old.close()).await.expect("it closes");
-        hosts[round].start_nonblocking().expect("it is idle");
+        host.start_nonblocking().expect("it is idle");
         gone.push(old);
     }
     idle.watch(&world, 300).await;

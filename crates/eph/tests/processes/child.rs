@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use eventhubs_eph::ownership::Timing;
@@ -35,8 +36,8 @@ async fn child_host() {
         .with_scan(Duration::from_secs(1))
         .with_start(StartPosition::earliest())
         .with_checkpoints(CheckpointPolicy::AfterEach { every: Duration::from_millis(300) });
-    let host =
-        EventProcessorHost::from_connection_string(&text, store.clone(), store, options).unwrap();
+    let leaser = Arc::clone(&store);
+    let host = EventProcessorHost::from_connection_string(&text, leaser, store, options).unwrap();
     let mut told = host.host_events();
     tokio::spawn(async move {
         while let Some(event) = told.next().await {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use eventhubs_client::Hub;
@@ -34,8 +35,8 @@ async fn child_without_descriptors() {
         .with_timing(Timing { lease, renewal, grace })
         .with_scan(Duration::from_secs(1))
         .with_start(StartPosition::earliest());
-    let host =
-        EventProcessorHost::from_connection_string(&text, store.clone(), store, options).unwrap();
+    let leaser = Arc::clone(&store);
+    let host = EventProcessorHost::from_connection_string(&text, leaser, store, options).unwrap();
     let mut told = host.host_events();
     tokio::spawn(async move {
         while let Some(event) = told.next().await {

@@ -157,14 +157,26 @@ async fn p01_p02_p03_processes_that_are_killed_or_stopped_lose_nothing() {
         assert!(stored <= handled, "partition {partition}: {stored} of {handled} is stored");
     }
 
-    // Those who come after a cold start go on just there, share, and end with everything stored.
-    let acknowledged = {
-        stop.send_replace(true);
-        producing.await.unwrap()
-    };
+    stop.send_replace(true);
+    let acknowledged = producing.await.unwrap();
     log.forget_events();
     let fresh = ["next", "other"];
     fresh.into_iter().for_each(|name| log.start(name, folder.path(), &text));
+    go_on(&mut log, &hub, &store, &stored, acknowledged, fresh).await;
+    println!("{acknowledged} events, {} handled more than once", log.repeated());
+    hub.close().await;
+    emulator.shutdown().await;
+}
+
+/// Those who come after a cold start go on just there, share, and end with everything stored.
+async fn go_on(
+    log: &mut Log,
+    hub: &Hub,
+    store: &FileStore,
+    stored: &BTreeMap<PartitionId, i64>,
+    acknowledged: u64,
+    fresh: [&'static str; 2],
+) {
     let mut last = BTreeMap::new();
     for partition in partitions() {
         let info = hub.partition_runtime_information(partition).await.unwrap();
@@ -188,12 +200,9 @@ async fn p01_p02_p03_processes_that_are_killed_or_stopped_lose_nothing() {
     for name in fresh {
         log.end(name).await;
     }
-    assert_eq!(checkpoints(&store).await, last);
+    assert_eq!(checkpoints(store).await, last);
     let table = store.leases().await.unwrap();
     assert!(table.leases.iter().all(|lease| lease.owner.is_none()), "{table:?}");
-    println!("{acknowledged} events, {} handled more than once", log.repeated());
-    hub.close().await;
-    emulator.shutdown().await;
 }
 
 /// For the child.
