@@ -1,7 +1,7 @@
 //! Holds what hosts did against what they promise.
 //!
 //! A function of the [`Chronicle`], like the rest of the oracle. Times of different processes are
-//! compared with [`CLOCKS`] between them; what depends on how soon somebody gets a turn has a bound
+//! compared with `CLOCKS` between them; what depends on how soon somebody gets a turn has a bound
 //! with a name.
 
 mod checkpoints;

@@ -4,7 +4,7 @@
 //! waits for nothing but time and answers: each call to a store is a task of its own with a
 //! deadline, and so is the pump that hands events to handlers. So a renewal never waits behind a
 //! checkpoint, a handler or another partition. What to do when is decided by
-//! [`Ownership`](crate::ownership::Ownership) and the pure parts next to this file.
+//! [`Ownership`] and the pure parts next to this file.
 
 mod cadence;
 mod call;

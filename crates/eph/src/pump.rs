@@ -1,6 +1,6 @@
 //! From the events of an owned partition to the handlers, and back to how far they are.
 //!
-//! A pump lives as long as its ownership. It attaches a receiver, lets events [flow](flow) to the
+//! A pump lives as long as its ownership. It attaches a receiver, lets events [flow] to the
 //! handlers, and begins again after the last event that all of them have finished, whatever came in
 //! between: a handler that failed, a link that was lost, events that were left out.
 

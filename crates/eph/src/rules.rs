@@ -229,7 +229,7 @@ pub fn commit(
     Change::Write(Mark { checkpoint: Some(checkpoint), ..stored.clone() })
 }
 
-/// Owner level of the ownership that has the checkpoint, for [`Fence::Lost`](crate::Fence::Lost).
+/// Owner level of the ownership that has the checkpoint, for [`Fence::Lost`].
 #[must_use]
 pub fn holder(held: Option<&Lease>, stored: Option<&Mark>) -> OwnerLevel {
     let held = held.map_or(OwnerLevel::ZERO, |held| held.epoch);

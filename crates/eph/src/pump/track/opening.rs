@@ -26,7 +26,7 @@ impl<P: Post> Track<P> {
         self.opened(taken);
     }
 
-    /// Begins with [`Handler::on_close`].
+    /// Begins with `on_close`.
     pub(crate) fn close(&mut self, reason: CloseReason) {
         let (handler, partition) = (Arc::clone(&self.handler), self.partition.clone());
         let grace = self.desk.common.grace;
