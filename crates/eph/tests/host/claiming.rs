@@ -138,6 +138,8 @@ async fn b05_b13_a_store_that_was_deleted_is_made_again_and_processing_goes_on()
     pass(seconds(10)).await;
     Leaser::delete_store(&world.store).await.expect("it is deleted");
     world.append_all(10);
+    // The leases are gone with it: that is noticed with the next renewal, and they are claimed anew.
+    pass(seconds(30)).await;
     world.settles(&[&host], seconds(120)).await;
     world.handles_all(seconds(120)).await;
     assert_eq!(host.state(), HostState::Running);
