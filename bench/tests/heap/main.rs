@@ -24,6 +24,9 @@ const PARTITIONS: u16 = 32;
 /// In each partition: more than fit into the prefetch.
 const EVENTS: usize = 500;
 const BODY: usize = 1 << 10;
+/// How full the buffers are that events came in differs by how they arrived: the least of so many
+/// tries counts, for both.
+const TRIES: u32 = 4;
 /// A test that would hang fails.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -115,7 +118,14 @@ fn a_host_has_at_most_a_tenth_more_on_the_heap_for_a_partition_than_a_client() {
     let alone = Builder::new_current_thread().enable_all().build().expect("a runtime");
     thread_bytes::count_this_thread();
     let (client, host) = alone.block_on(async {
-        let both = async { (streams(&text).await, host(&text).await) };
+        let both = async {
+            let (mut client, mut owner) = (isize::MAX, isize::MAX);
+            for _ in 0..TRIES {
+                client = client.min(streams(&text).await);
+                owner = owner.min(host(&text).await);
+            }
+            (client, owner)
+        };
         tokio::time::timeout(LIMIT, both).await.expect("it is quick")
     });
     let each = |bytes: isize| bytes / isize::try_from(PARTITIONS).expect("they are few");
